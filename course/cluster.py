@@ -1,0 +1,131 @@
+"""`Cluster`: the machines that a run uses or is simulated on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Workers, their threads and speeds, and the network and scheduler between them.
+
+    Parameters
+    ----------
+    workers : int
+        How many workers (processes) there are.
+    threads : int or array of int, shape (workers,)
+        Tasks that a worker runs at once.
+    speed : float or array, shape (workers,)
+        A task of duration d takes d / speed seconds there.
+    latency : float or array, shape (workers, workers)
+        Seconds before the first byte of a transfer arrives; an array gives each (source, receiver).
+    bandwidth : float or array, shape (workers,) or (workers, workers)
+        Bytes per second into a worker: for all, by receiver, or by (source, receiver).
+    scheduler_overhead : float
+        Seconds of the (one) scheduler's time that every task costs. Its inverse is the cluster's ceiling in tasks/s.
+    names : tuple of str, optional
+        Names of the workers, for pictures and reports.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, its value and what is allowed.
+
+    Examples
+    --------
+    >>> Cluster(4, threads=2).slots
+    8
+    >>> Cluster(0)
+    Traceback (most recent call last):
+    ValueError: workers is 0; it must be a whole number of at least 1
+
+    Notes
+    -----
+    Taught in chapter 05; the network model in chapter 15.
+    """
+
+    workers: int
+    threads: int | np.ndarray = 1
+    speed: float | np.ndarray = 1.0
+    latency: float | np.ndarray = 0.0
+    bandwidth: float | np.ndarray = np.inf
+    scheduler_overhead: float = 0.0
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        w = self.workers
+        if isinstance(w, bool) or not isinstance(w, (int, np.integer)) or w < 1:
+            raise ValueError(f"workers is {w!r}; it must be a whole number of at least 1")
+        object.__setattr__(self, "workers", int(w))
+        threads = np.asarray(self.threads)
+        if threads.shape not in ((), (w,)) or threads.dtype.kind not in "iu" or (threads < 1).any():
+            raise ValueError(f"threads is {self.threads!r}; it must be a whole number of at least 1, or {w} of them")
+        self._check("speed", ((), (w,)), low=0.0, open_low=True)
+        self._check("latency", ((), (w, w)), low=0.0)
+        self._check("bandwidth", ((), (w,), (w, w)), low=0.0, open_low=True, infinite=True)
+        self._check("scheduler_overhead", ((),), low=0.0)
+        if self.names is not None:
+            object.__setattr__(self, "names", tuple(str(name) for name in self.names))
+            if len(self.names) != w:
+                raise ValueError(f"names has {len(self.names)} entries; it must have one for each of {w} workers")
+
+    def _check(self, name: str, shapes: tuple, *, low: float, open_low: bool = False, infinite: bool = False) -> None:
+        given = getattr(self, name)
+        try:
+            value = np.asarray(given, dtype=float)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} is {given!r}; it must be a number or an array of numbers") from None
+        allowed = " or ".join(str(shape) for shape in shapes)
+        if value.shape not in shapes:
+            raise ValueError(f"{name} has shape {value.shape}; allowed: {allowed}")
+        bad = np.isnan(value) | (value <= low if open_low else value < low)
+        if not infinite:
+            bad |= np.isinf(value)
+        if bad.any():
+            bound = f"greater than {low:g}" if open_low else f"at least {low:g}"
+            raise ValueError(f"{name} is {given!r}; it must be {bound}" + ("" if infinite else " and finite"))
+
+    @property
+    def slots(self) -> int:
+        """How many tasks run at once when all threads are busy."""
+        return int(self.threads_per_worker.sum())
+
+    @property
+    def threads_per_worker(self) -> np.ndarray:
+        """The threads of each worker, shape (workers,)."""
+        return np.broadcast_to(np.asarray(self.threads, dtype=np.int64), (self.workers,))
+
+    def replace(self, **changes: Any) -> Cluster:
+        """Return the same cluster with some parameters changed.
+
+        Examples
+        --------
+        >>> Cluster(4, threads=2).replace(workers=8).slots
+        16
+        """
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters as plain numbers and lists (for files)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Cluster:
+        """Make a cluster from what `to_dict` gave."""
+
+        def array(value: ArrayLike) -> Any:
+            return np.asarray(value) if isinstance(value, list) else value
+
+        return cls(**{k: array(v) if k != "names" else v for k, v in values.items()})
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cluster):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    __hash__ = None

@@ -1,0 +1,33 @@
+"""Longest paths through a task graph. Compiled: a graph may have a million tasks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def t_level(
+    order: np.ndarray, duration: np.ndarray, indptr: np.ndarray, indices: np.ndarray, edge_cost: np.ndarray
+) -> np.ndarray:
+    """Return the longest way from the start of the graph to the start of each task."""
+    level = np.zeros(len(duration))
+    for task in order:
+        for e in range(indptr[task], indptr[task + 1]):
+            before = indices[e]
+            level[task] = max(level[task], level[before] + duration[before] + edge_cost[e])
+    return level
+
+
+@njit(cache=True)
+def b_level(
+    order: np.ndarray, duration: np.ndarray, indptr: np.ndarray, indices: np.ndarray, edge_cost: np.ndarray
+) -> np.ndarray:
+    """Return the longest way from the start of each task to the end of the graph."""
+    level = duration.copy()
+    for i in range(len(order) - 1, -1, -1):
+        task = order[i]
+        for e in range(indptr[task], indptr[task + 1]):
+            before = indices[e]
+            level[before] = max(level[before], duration[before] + edge_cost[e] + level[task])
+    return level

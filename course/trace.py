@@ -1,0 +1,320 @@
+"""`Trace`: who did what, when. The same type from the simulator and from Dask."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from course.cluster import Cluster
+from course.graph import TaskGraph
+
+if TYPE_CHECKING:
+    import pandas
+
+KINDS = ("compute", "transfer", "disk", "deserialize", "overhead")
+"""What a row of a trace can be; a row holds the index into this tuple."""
+
+COMPUTE, TRANSFER, DISK, DESERIALIZE, OVERHEAD = range(5)
+
+VERSION = 1
+"""Version of the file format. A file of a newer version is refused."""
+
+
+class TraceError(ValueError):
+    """The columns, or the file, are not those of a trace; the message says where and why."""
+
+
+class Trace:
+    """What happened in a run: one row for each piece of work.
+
+    Parameters
+    ----------
+    task : array of int, shape (rows,)
+        The task, as its number in ``graph``.
+    worker, thread : array of int, shape (rows,)
+        Where: the worker's number in ``cluster``, and the thread on it; −1 where it does not apply (work of the
+        scheduler has no worker, a transfer has no thread).
+    kind : array of int or of str, shape (rows,)
+        One of `KINDS`, as its index or its name.
+    start, stop : array, shape (rows,)
+        Seconds since the run began.
+    size : array, optional
+        Bytes that were moved (transfer, disk) or made (compute).
+    source : array of int, optional
+        For a transfer, the worker that the data came from; −1 otherwise.
+    graph : TaskGraph
+        The tasks and their dependencies.
+    cluster : Cluster
+        The machines.
+    origin : {"simulated", "measured"}
+        Where the trace comes from.
+
+    Raises
+    ------
+    TraceError
+        Columns of different lengths, unknown kinds, tasks or workers that do not exist, times that are NaN or
+        end before they begin.
+
+    Examples
+    --------
+    >>> from course.graph import chain
+    >>> trace = Trace([0, 1], [0, 0], [0, 0], ["compute", "compute"], [0, 1], [1, 3],
+    ...               graph=chain(2), cluster=Cluster(1), origin="simulated")
+    >>> trace
+    Trace(simulated: 2 tasks on 1 workers, makespan 3 s, utilization 100 %)
+
+    Notes
+    -----
+    Taught in chapters 00 and 05; read in chapter 11.
+    """
+
+    def __init__(
+        self,
+        task: ArrayLike,
+        worker: ArrayLike,
+        thread: ArrayLike,
+        kind: ArrayLike,
+        start: ArrayLike,
+        stop: ArrayLike,
+        size: ArrayLike | None = None,
+        source: ArrayLike | None = None,
+        *,
+        graph: TaskGraph,
+        cluster: Cluster,
+        origin: str,
+    ) -> None:
+        if origin not in ("simulated", "measured"):
+            raise TraceError(f"origin is {origin!r}; it must be 'simulated' or 'measured'")
+        self.graph, self.cluster, self.origin = graph, cluster, origin
+        self.task = np.asarray(task, dtype=np.int32)
+        rows = self.task.shape
+        self.worker = np.asarray(worker, dtype=np.int32)
+        self.thread = np.asarray(thread, dtype=np.int32)
+        self.kind = _kind_codes(kind)
+        self.start = np.asarray(start, dtype=float)
+        self.stop = np.asarray(stop, dtype=float)
+        self.size = np.zeros(rows) if size is None else np.asarray(size, dtype=float)
+        self.source = np.full(rows, -1, dtype=np.int32) if source is None else np.asarray(source, dtype=np.int32)
+        for name in COLUMNS:
+            if getattr(self, name).shape != rows or len(rows) != 1:
+                raise TraceError(f"{name} has shape {getattr(self, name).shape}; task has {rows}; all must be (rows,)")
+        _in_range("task", self.task, 0, len(graph))
+        _in_range("worker", self.worker, -1, cluster.workers)
+        _in_range("source", self.source, -1, cluster.workers)
+        bad = np.flatnonzero(~(np.isfinite(self.start) & np.isfinite(self.stop) & (self.start <= self.stop)))
+        if len(bad):
+            i = bad[0]
+            raise TraceError(f"row {i} runs from {self.start[i]} to {self.stop[i]}; times must be finite and in order")
+        if not (self.size >= 0).all():
+            raise TraceError("size must be at least 0 and not NaN")
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    def __repr__(self) -> str:
+        tasks = len(np.unique(self.task[self.kind == COMPUTE]))
+        return (
+            f"Trace({self.origin}: {tasks} tasks on {self.cluster.workers} workers,"
+            f" makespan {self.makespan:.4g} s, utilization {self.utilization():.0%})".replace("%)", " %)")
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trace):
+            return NotImplemented
+        return (
+            self.origin == other.origin
+            and self.cluster == other.cluster
+            and self.graph == other.graph
+            and all(np.array_equal(getattr(self, name), getattr(other, name)) for name in COLUMNS)
+        )
+
+    __hash__ = None
+
+    # ---- its numbers
+
+    @cached_property
+    def makespan(self) -> float:
+        """Seconds from the first start to the last stop."""
+        return float(self.stop.max() - self.start.min()) if len(self) else 0.0
+
+    def busy(self) -> np.ndarray:
+        """Return the seconds that each worker spent computing, summed over its threads, shape (workers,)."""
+        rows = (self.kind == COMPUTE) & (self.worker >= 0)
+        seconds = (self.stop - self.start)[rows]
+        return np.bincount(self.worker[rows], weights=seconds, minlength=self.cluster.workers)
+
+    def idle(self) -> np.ndarray:
+        """Return the seconds that the threads of each worker were not computing, shape (workers,)."""
+        return self.cluster.threads_per_worker * self.makespan - self.busy()
+
+    def utilization(self) -> float:
+        """Return the share of all threads' time that was spent computing."""
+        available = self.cluster.slots * self.makespan
+        return float(self.busy().sum() / available) if available else 0.0
+
+    def percentile(self, q: ArrayLike) -> Any:
+        """Return percentiles (q in 0–100) of the tasks' durations [s]."""
+        computes = self.kind == COMPUTE
+        return np.percentile((self.stop - self.start)[computes], q)
+
+    def order(self) -> np.ndarray:
+        """Return the tasks in the order in which they started (ties: by worker, then thread)."""
+        computes = np.flatnonzero(self.kind == COMPUTE)
+        keys = (self.thread[computes], self.worker[computes], self.start[computes])
+        return self.task[computes[np.lexsort(keys)]]
+
+    def task_times(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the start and the stop of each task of the graph [s]; NaN where it did not run; the last run counts."""
+        computes = np.flatnonzero(self.kind == COMPUTE)
+        computes = computes[np.argsort(self.stop[computes], kind="stable")]
+        start = np.full(len(self.graph), np.nan)
+        stop = np.full(len(self.graph), np.nan)
+        start[self.task[computes]] = self.start[computes]
+        stop[self.task[computes]] = self.stop[computes]
+        return start, stop
+
+    def critical_path(self) -> list[int]:
+        """Return the chain of tasks that decided the makespan, from first to last.
+
+        From the task that stopped last, go back each time to what its start waited for: of its predecessors and of the
+        task before it on the same thread, the one that stopped last.
+        """
+        computes = np.flatnonzero(self.kind == COMPUTE)
+        if not len(computes):
+            return []
+        start, stop = self.task_times()
+        # The task before each one on its thread.
+        rows = computes[np.lexsort((self.start[computes], self.thread[computes], self.worker[computes]))]
+        same = (self.worker[rows][1:] == self.worker[rows][:-1]) & (self.thread[rows][1:] == self.thread[rows][:-1])
+        on_thread = dict(zip(self.task[rows[1:]][same].tolist(), self.task[rows[:-1]][same].tolist(), strict=True))
+        task = int(np.nanargmax(stop))
+        path = [task]
+        while True:
+            waited = [int(p) for p in self.graph.predecessors(task) if not np.isnan(stop[p])]
+            if task in on_thread:
+                waited.append(on_thread[task])
+            # Only what ended before it began can have held it up.
+            waited = [p for p in waited if stop[p] <= start[task] + 1e-9 and p not in path[-2:]]
+            if not waited:
+                return path[::-1]
+            task = max(waited, key=lambda p: stop[p])
+            path.append(task)
+
+    # ---- in and out
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the rows as a pandas data frame, with the tasks' names and the kinds as words."""
+        import pandas
+
+        frame = pandas.DataFrame({name: getattr(self, name) for name in COLUMNS})
+        frame["kind"] = pandas.Categorical.from_codes(self.kind, categories=list(KINDS))
+        frame.insert(1, "name", [self.graph.name(task) for task in self.task])
+        return frame
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace, with its graph and cluster, to one Parquet file; return its path.
+
+        The file is a table that any Parquet reader opens: first a row for each task of the graph (kind ``task``, with
+        its duration, predecessors and name), then a row for each row of the trace. Nothing is lost.
+        """
+        from course.tracefile import write
+
+        return write(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trace:
+        """Read a trace that `save` wrote.
+
+        Raises
+        ------
+        TraceError
+            If the file is no Parquet file, is damaged, was not written by `save`, or is of a newer version.
+        """
+        from course.tracefile import read
+
+        return read(Path(path))
+
+    def to_perfetto(self, path: str | Path) -> Path:
+        """Write the trace as Chrome trace events (JSON), which Perfetto (ui.perfetto.dev) opens; return its path.
+
+        Workers become processes and threads become threads; transfers lie on lanes of their own, with their bytes and
+        where they came from.
+
+        References
+        ----------
+        Duca, Sinclair: Trace Event Format. Google, 2016 (complete events "X", metadata events "M").
+        """
+        path = Path(path)
+        path.write_text(json.dumps(self._chrome_events(), allow_nan=False), encoding="utf-8")
+        return path
+
+    def _chrome_events(self) -> dict[str, Any]:
+        events: list[dict[str, Any]] = []
+        origin = self.start.min(initial=np.inf) if len(self) else 0.0
+        scheduler = self.cluster.workers  # the process that stands for the scheduler
+        lanes: dict[tuple[int, int], list[float]] = {}  # when each lane of (process, kind) is free again
+        used: dict[tuple[int, int], str] = {}
+        for i in np.argsort(self.start, kind="stable").tolist():
+            kind, process = int(self.kind[i]), int(self.worker[i])
+            process = scheduler if process < 0 else process
+            thread = int(self.thread[i])
+            if kind == COMPUTE and thread >= 0:
+                used[process, thread] = f"thread {thread}"
+            else:
+                # Slices of one lane must not overlap: take the first lane that is free.
+                free = lanes.setdefault((process, kind), [])
+                lane = next((k for k, until in enumerate(free) if until <= self.start[i]), len(free))
+                free[lane : lane + 1] = [float(self.stop[i])]
+                thread = 1000 * (kind + 1) + lane
+                used[process, thread] = KINDS[kind]
+            arguments = {"task": int(self.task[i]), "bytes": float(self.size[i])}
+            if self.source[i] >= 0:
+                arguments["source"] = int(self.source[i])
+            events.append(
+                {
+                    "name": self.graph.name(int(self.task[i])),
+                    "cat": KINDS[kind],
+                    "ph": "X",
+                    "ts": float(self.start[i] - origin) * 1e6,
+                    "dur": float(self.stop[i] - self.start[i]) * 1e6,
+                    "pid": process,
+                    "tid": thread,
+                    "args": arguments,
+                }
+            )
+        for process, name in [*enumerate(worker_names(self.cluster)), (scheduler, "scheduler")]:
+            events.append({"name": "process_name", "ph": "M", "pid": process, "tid": 0, "args": {"name": name}})
+        for (process, thread), name in sorted(used.items()):
+            events.append({"name": "thread_name", "ph": "M", "pid": process, "tid": thread, "args": {"name": name}})
+        return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": {"origin": self.origin}}
+
+
+COLUMNS = ("task", "worker", "thread", "kind", "start", "stop", "size", "source")
+
+
+def worker_names(cluster: Cluster) -> list[str]:
+    """Return the names of a cluster's workers: their own, or "worker 0", "worker 1", …"""
+    return list(cluster.names) if cluster.names else [f"worker {i}" for i in range(cluster.workers)]
+
+
+def _kind_codes(kind: ArrayLike) -> np.ndarray:
+    kind = np.asarray(kind)
+    if kind.dtype.kind in "iu":
+        _in_range("kind", kind, 0, len(KINDS))
+        return kind.astype(np.uint8)
+    names, inverse = np.unique(kind.astype(str), return_inverse=True)
+    unknown = [str(name) for name in names if name not in KINDS]
+    if unknown:
+        raise TraceError(f"kind {unknown[0]!r} is unknown; it must be one of {', '.join(KINDS)}")
+    return np.array([KINDS.index(name) for name in names], dtype=np.uint8)[inverse.reshape(kind.shape)]
+
+
+def _in_range(name: str, values: np.ndarray, low: int, high: int) -> None:
+    bad = np.flatnonzero((values < low) | (values >= high))
+    if len(bad):
+        raise TraceError(f"{name}[{bad[0]}] is {values.flat[bad[0]]}; it must be in {low} … {high - 1}")

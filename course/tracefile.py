@@ -1,0 +1,121 @@
+"""A `Trace` as one Parquet file, and back, without loss."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from course.cluster import Cluster
+from course.graph import TaskGraph
+from course.trace import COLUMNS, KINDS, VERSION, Trace, TraceError
+
+KEY = b"course.trace"
+"""The entry of the file's metadata by which a trace is known."""
+
+SCHEMA = pa.schema(
+    [
+        ("kind", pa.dictionary(pa.int8(), pa.string())),
+        ("task", pa.int32()),
+        ("worker", pa.int32()),
+        ("thread", pa.int32()),
+        ("start", pa.float64()),
+        ("stop", pa.float64()),
+        ("size", pa.float64()),
+        ("source", pa.int32()),
+        ("duration", pa.float64()),
+        ("predecessors", pa.list_(pa.int32())),
+        ("edge_size", pa.list_(pa.float64())),
+        ("name", pa.string()),
+    ]
+)
+
+
+def write(trace: Trace, path: Path) -> Path:
+    """See `Trace.save`."""
+    graph = trace.graph
+    n = len(graph)
+    offsets = pa.array(graph.indptr, pa.int32())
+    sizes = None
+    if graph.edge_size is not None:
+        sizes = pa.ListArray.from_arrays(offsets, pa.array(graph.edge_size))
+    tasks = _table(
+        n,
+        kind=pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), ["task"]),
+        task=np.arange(n, dtype=np.int32),
+        size=graph.output_size,
+        duration=graph.duration,
+        predecessors=pa.ListArray.from_arrays(offsets, pa.array(graph.indices, pa.int32())),
+        edge_size=sizes,
+        name=None if graph.names is None else pa.array(graph.names, pa.string()),
+    )
+    columns = {name: getattr(trace, name) for name in COLUMNS}
+    columns["kind"] = pa.DictionaryArray.from_arrays(trace.kind.astype(np.int8), list(KINDS))
+    about = {
+        "version": VERSION,
+        "origin": trace.origin,
+        "cluster": trace.cluster.to_dict(),
+        "tasks": n,
+        "rows": len(trace),
+        "names": graph.names is not None,
+        "edge_sizes": graph.edge_size is not None,
+    }
+    table = pa.concat_tables([tasks, _table(len(trace), **columns)]).unify_dictionaries()
+    pq.write_table(table.replace_schema_metadata({KEY: json.dumps(about)}), path, compression="zstd")
+    return path
+
+
+def _table(rows: int, **columns: pa.Array | np.ndarray | None) -> pa.Table:
+    arrays = []
+    for field in SCHEMA:
+        column = columns.get(field.name)
+        arrays.append(pa.nulls(rows, field.type) if column is None else pa.array(column, type=None).cast(field.type))
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def read(path: Path) -> Trace:
+    """See `Trace.load`."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        table = pq.read_table(path, partitioning=None)
+        metadata = table.schema.metadata or {}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise TraceError(f"{path.name} is not a Parquet file, or it is damaged: {error}") from error
+    if KEY not in metadata:
+        raise TraceError(f"{path.name} is a Parquet file but not a trace; traces are written by Trace.save")
+    try:
+        about = json.loads(metadata[KEY])
+        version = int(about["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TraceError(f"{path.name} does not say which version of the trace format it is in") from error
+    if version > VERSION:
+        raise TraceError(
+            f"{path.name} is of version {version} of the trace format; this course reads up to {VERSION}: update it"
+        )
+    try:
+        return _read_version_1(table, about)
+    except (KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
+        raise TraceError(f"{path.name} is damaged: {error}") from error
+
+
+def _read_version_1(table: pa.Table, about: dict) -> Trace:
+    n, rows = about["tasks"], about["rows"]
+    if table.num_rows != n + rows:
+        raise TraceError(f"it has {table.num_rows} rows; {n} tasks and {rows} events were written")
+    tasks, events = table.slice(0, n), table.slice(n)
+    before = tasks["predecessors"].combine_chunks()
+    indptr = np.concatenate([[0], np.cumsum(before.value_lengths().to_numpy(zero_copy_only=False))]).astype(np.int64)
+    graph = TaskGraph(
+        tasks["duration"].to_numpy(),
+        tasks["size"].to_numpy(),
+        (indptr, before.flatten().to_numpy()),
+        edge_size=tasks["edge_size"].combine_chunks().flatten().to_numpy() if about["edge_sizes"] else None,
+        names=tasks["name"].to_pylist() if about["names"] else None,
+    )
+    columns = {name: events[name].to_numpy() for name in COLUMNS if name != "kind"}
+    columns["kind"] = np.asarray(events["kind"].to_pylist(), dtype=object)
+    return Trace(**columns, graph=graph, cluster=Cluster.from_dict(about["cluster"]), origin=about["origin"])
