@@ -1,1 +1,18 @@
-"""measure."""
+"""Measure: real runs on a real Dask cluster.
+
+===================  ===============================================================================
+`cluster`            start a local cluster, or join the one that Dask's configuration names
+`workloads`          small tasks whose ideal time is known; `run_graph`, `poisson_load`
+`record`             every task and transfer of a run as a `course.trace.Trace`
+`calibrate`          what this machine and this cluster can do, as a `Machine`
+`compare`            is one way faster than another? A `Comparison` with an interval
+===================  ===============================================================================
+
+Dask is imported here and nowhere else in the package.
+"""
+
+from __future__ import annotations
+
+from course.measure.start import cluster
+
+__all__ = ["cluster"]

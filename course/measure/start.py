@@ -1,0 +1,310 @@
+"""Start a Dask cluster, or join the one that Dask's configuration names."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask
+import locket
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster, Nanny
+from distributed.system import MEMORY_LIMIT
+
+# A worker process that has not reported within this time (seconds) counts as not startable.
+START_TIMEOUT = 60.0
+_FOLDER_PREFIX = "course-dask-"
+
+
+class _PromptNanny(Nanny):
+    """Guards a worker process; when closed, gives a task in progress two seconds, not Dask's four."""
+
+    async def close(self, timeout: float = 5, reason: str = "nanny-close") -> str:
+        return await super().close(timeout=min(timeout, 2.5), reason=reason)
+
+
+class _LocalCluster(LocalCluster):
+    """A local cluster that takes its workers down when its own start is interrupted.
+
+    Dask cleans up after an `Exception` during the start, but Ctrl-C (a `KeyboardInterrupt`) is none.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except Exception:
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def dashboard_link(self) -> str:
+        """Where the dashboard is served. (For workers in threads, Dask names an address without a server.)"""
+        link = super().dashboard_link
+        if self.scheduler_address.startswith("inproc://"):
+            host = self.scheduler_address.removeprefix("inproc://").split("/")[0]
+            link = link.replace(host, "127.0.0.1")
+        return link
+
+
+@contextlib.contextmanager
+def cluster(
+    workers: int | None = None,
+    threads: int | None = None,
+    *,
+    processes: bool = True,
+    dashboard: bool = True,
+    local: bool = False,
+    config: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Iterator[Client]:
+    """Give a client of a Dask cluster, and take down what was started when the block ends.
+
+    Dask's own settings decide which cluster: where they name one (``DASK_SCHEDULER_ADDRESS``,
+    ``DASK_SCHEDULER_FILE``, or ``scheduler-address`` and ``scheduler-file`` in a configuration file) the
+    client joins it, and `workers`, `threads`, `processes`, `config` and `options` say nothing about it. It is
+    left running. Otherwise a local cluster is started on the loopback device, on free ports.
+
+    Whatever way the block ends (also by an exception or Ctrl-C), the processes, the settings and the spill
+    folder of a local cluster end with it. When the process itself is killed outright, the workers notice
+    and exit within a second; the spill folder then stays until the next call of this function on the same
+    machine removes it.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Number of workers. Default: as many as cores (divided by `threads`).
+    threads : int, optional
+        Threads of each worker. Default: 1.
+    processes : bool
+        Whether each worker is a process of its own. With False, workers are threads of this process: they
+        start in milliseconds, share Python's interpreter lock and pass data without copying it.
+    dashboard : bool
+        Whether to serve Dask's dashboard, on the loopback device.
+    local : bool
+        Start a local cluster even if Dask's configuration names another.
+    config : mapping, optional
+        Dask settings that hold inside the block only, for example
+        ``{"distributed.scheduler.worker-saturation": 1.0}``.
+    **options
+        Passed to `distributed.LocalCluster`.
+
+    Yields
+    ------
+    distributed.Client
+        The client; it is the default one inside the block.
+
+    Raises
+    ------
+    ValueError
+        If `workers` or `threads` is not a whole number of at least 1.
+    TimeoutError
+        If the cluster that the configuration names does not answer.
+
+    Notes
+    -----
+    Where processes cannot be started (a script without ``if __name__ == "__main__"``, a program read from
+    standard input, no permission) the workers become threads, and the reason is printed. A worker process
+    that does not report within 60 s counts as not startable.
+
+    Taught in chapter 08 (deploying) and used by every chapter.
+
+    Examples
+    --------
+    >>> with cluster(2, processes=False, dashboard=False) as client:
+    ...     sum(client.gather(client.map(abs, [-1, 2, -3])))
+    6
+    """
+    workers, threads = _sizes(workers, threads)
+    with dask.config.set(config or {}):
+        if not local and _configured():
+            with _joined() as client:
+                yield client
+        else:
+            with _local(workers, threads, processes, dashboard, options) as client:
+                yield client
+
+
+def _sizes(workers: int | None, threads: int | None) -> tuple[int, int]:
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+    threads = int(threads or 1)
+    return int(workers or max(1, CPU_COUNT // threads)), threads
+
+
+def _configured() -> bool:
+    """Tell whether Dask's configuration names a cluster to join."""
+    return bool(dask.config.get("scheduler-address", None) or dask.config.get("scheduler-file", None))
+
+
+@contextlib.contextmanager
+def _joined() -> Iterator[Client]:
+    with Client() as client:
+        info = client.scheduler_info(n_workers=-1)["workers"].values()
+        slots = sum(worker["nthreads"] for worker in info)
+        print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
+        yield client
+
+
+@contextlib.contextmanager
+def _local(
+    workers: int, threads: int, processes: bool, dashboard: bool, options: Mapping[str, Any]
+) -> Iterator[Client]:
+    if processes and (reason := _why_no_processes()):
+        print(f"The workers are threads of this process, because {reason}.")
+        processes = False
+    with _spill_folder() as folder, _unchanged_environment(), dask.config.set(_local_config(folder)):
+        settings = {
+            "n_workers": workers,
+            "threads_per_worker": threads,
+            "memory_limit": MEMORY_LIMIT // workers,
+            "host": "127.0.0.1" if processes else None,
+            # Without an address Dask would serve its metrics on all devices, at port 8787.
+            "dashboard_address": "127.0.0.1:0",
+            "scheduler_kwargs": {"dashboard": dashboard},
+            **options,
+        }
+        running = None
+        if processes:
+            try:
+                running = _LocalCluster(worker_class=_PromptNanny, death_timeout=START_TIMEOUT, **settings)
+            except (OSError, RuntimeError, TimeoutError) as error:
+                print(f"The workers are threads of this process, because processes did not start: {error}")
+                settings["host"] = options.get("host")
+        if running is None:
+            running = _LocalCluster(processes=False, **settings)
+        client = None
+        try:
+            client = Client(running)
+            yield client
+        finally:
+            with _quiet_close():
+                try:
+                    if client is not None:
+                        client.close()
+                finally:
+                    running.close()
+
+
+def _local_config(folder: Path) -> dict[str, Any]:
+    """Return the settings of a local cluster: where it spills, and what its workers need not report.
+
+    A worker that is closed in mid-task warns of every task that it drops, on standard error. Its level of logging
+    can be set only by its environment, which must hold before it starts.
+    """
+    environ = dask.config.get("distributed.nanny.pre-spawn-environ")
+    quiet = {"DASK_DISTRIBUTED__LOGGING": "{'distributed.worker.state_machine': 'error'}"}
+    return {
+        "temporary-directory": str(folder),
+        "distributed.nanny.pre-spawn-environ": {**quiet, **environ},
+    }
+
+
+def _why_no_processes() -> str | None:
+    """Say why a spawned process cannot import the main program, or None if it can.
+
+    A spawned worker imports the main script anew. Without a guard it would reach `cluster()` again; Python
+    then refuses to start the process, after printing a traceback for each worker. Found out beforehand, that
+    costs nothing. A script that guards something else but not this call is noticed in the child (below).
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # We are that child. One line is enough; the parent falls back to threads.
+        sys.exit("cluster() was reached while a worker imported the main script: put the call under "
+                 "`if __name__ == '__main__':`")  # fmt: skip
+    if multiprocessing.current_process().daemon:
+        return "a worker process may not start processes"
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None or getattr(main, "__spec__", None) is not None:
+        return None  # a notebook, an interactive session, or `python -m …`
+    try:
+        source = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None if path.endswith((".exe", ".pyc")) else f"the main program {path!r} is not a file"
+    if "__name__" not in source:
+        return f"{Path(path).name} has no `if __name__ == '__main__':`, which new processes need"
+    return None
+
+
+@contextlib.contextmanager
+def _spill_folder() -> Iterator[Path]:
+    """Make the folder for the workers' files; remove it, and those of processes that were killed."""
+    _remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_spill_base()))
+    lock = locket.lock_file(str(folder / "lock"), timeout=0)
+    lock.acquire()
+    try:
+        yield folder
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spill_base() -> str:
+    return dask.config.get("temporary-directory", None) or tempfile.gettempdir()
+
+
+def _remove_abandoned() -> None:
+    """Remove spill folders whose owner is gone: only a living process holds the lock inside."""
+    for folder in Path(_spill_base()).glob(f"{_FOLDER_PREFIX}*"):
+        path = folder / "lock"
+        try:
+            if time.time() - path.stat().st_mtime < 5.0:
+                continue  # its owner may be about to take the lock
+            with locket.lock_file(str(path), timeout=0):
+                pass
+        except (OSError, locket.LockError):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _unchanged_environment() -> Iterator[None]:
+    """Undo what Dask writes into this process's environment when it starts worker processes."""
+    names = [*dask.config.get("distributed.nanny.pre-spawn-environ"),
+             "DASK_DISTRIBUTED__LOGGING", "PYTHONHASHSEED", "__DASK_PARENT_PID"]  # fmt: skip
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _quiet_close() -> Iterator[None]:
+    """Keep back what Dask logs about connections that end because we end them.
+
+    Only records of connection loss, and of workers that are stopped in mid-task, are kept back, and only
+    while the cluster closes.
+    """
+    expected = ("CommClosed", "Connection to", "still alive after", "lost connection", "Removing worker",
+                "retire", "Lost connection", "heartbeat", "Async instruction")  # fmt: skip
+
+    def keep(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
+        return not any(word in text or word in error for word in expected)
+
+    handlers = logging.getLogger("distributed").handlers
+    for handler in handlers:
+        handler.addFilter(keep)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(keep)
