@@ -1,0 +1,78 @@
+# One command each. `make lab` starts the course; `make help` lists the rest.
+# Paths here are relative on purpose: the folder's own path may hold spaces and any letters.
+
+# The first Python on this machine that is new enough; another one: PYTHON=python3.12 make lab
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	echo "$$python"; break; fi; done)
+ARGS ?=
+
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+RUN := $(BIN)/python
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
+
+.PHONY: help lab check test quick bench notebooks setup clean
+
+help:
+	@echo 'make lab         the course in JupyterLab, in your own copy of the notebooks'
+	@echo 'make check       is this machine ready?'
+	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
+	@echo 'make quick       the same without notebooks and browser (3 minutes)'
+	@echo 'make bench       the benchmarks: ours against a peer'
+	@echo 'make notebooks   make the exercises from the solutions; execute every notebook anew'
+	@echo 'make clean       remove .venv'
+
+lab: setup
+	@"$(RUN)" -m course lab $(ARGS)
+
+check: setup
+	@"$(RUN)" -m course check
+
+test: setup
+	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m pytest $(NBVAL) tests course notebooks --ignore=notebooks/exercises $(ARGS)
+
+quick: setup
+	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m pytest -m 'not slow and not browser' tests course $(ARGS)
+
+bench: setup
+	@"$(RUN)" -m tests.bench $(ARGS)
+
+notebooks: setup
+	@"$(RUN)" -m course.notebook exercises
+	@"$(RUN)" -m course.notebook $(ARGS)
+
+clean:
+	rm -rf .venv
+
+# Installs when what was installed is not what is wanted: the stamp, written last, holds what the constraints
+# and the project's metadata say, this folder, and (if one was asked for) the Python. Otherwise it takes
+# milliseconds and no network. Only another Python or another folder makes the environment anew; an update
+# that fails, offline for instance, leaves what works.
+setup:
+	@stamp() { cat constraints.txt && sed '/^\[tool\.pytest/,$$d' pyproject.toml; }; \
+	asked='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))'; \
+	if "$(RUN)" -c '' 2>/dev/null && pwd | cmp -s - .venv/folder \
+		&& { [ -z "$$asked" ] || [ "$$("$$asked" -V)" = "$$("$(RUN)" -V)" ]; }; then \
+		if stamp | cmp -s - .venv/installed; then exit 0; fi; \
+	else \
+		if [ -z "$(PYTHON)" ]; then \
+			echo 'No Python 3.11 or newer was found. Install one, or name it: PYTHON=/path/to/python3 make lab' >&2; \
+			exit 1; \
+		fi; \
+		if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+			echo '$(PYTHON) does not run, or is older than Python 3.11.' >&2; \
+			exit 1; \
+		fi; \
+		"$(PYTHON)" -m venv --clear .venv && pwd > .venv/folder || exit 1; \
+	fi; \
+	echo 'Installing the course into .venv (once; a few minutes) ...'; \
+	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench]' && stamp > .venv/installed
