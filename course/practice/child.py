@@ -1,0 +1,155 @@
+"""What runs in the learner's function's own process: call it, and send back what came out.
+
+The job comes pickled on standard input, from the course. Results go back as JSON lines, one a case, so that
+the cases before an endless loop are not lost. Standard output is the channel for them, so whatever the
+function prints is kept apart (and cut).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from course.practice.encoding import TooLargeError, encode, type_name
+
+MAX_PRINTED = 2000
+_clock = time.perf_counter  # bound before any code of the learner runs
+
+
+class _Printed(io.TextIOBase):
+    """Keeps the first characters that are printed and drops the rest."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.dropped = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        room = MAX_PRINTED - len(self.text)
+        self.text += text[:room]
+        self.dropped = self.dropped or len(text) > room
+        return len(text)
+
+
+def _limit_memory(size: int) -> None:
+    """Bound the address space where the system can; elsewhere the parent watches."""
+    try:
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (size, hard))
+    except (ImportError, ValueError, OSError):
+        pass
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):
+        pass
+
+
+def _raised(error: BaseException, filename: str) -> dict[str, Any]:
+    """Describe an exception: its type, its message and the line of the learner's file it came from."""
+    try:
+        message = str(error)[:300]
+    except BaseException:
+        message = ""
+    line = None
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == filename:
+            line = step.tb_lineno
+        step = step.tb_next
+    return {"type": type_name(error), "message": message, "line": line}
+
+
+def _encoded_or_none(value: object) -> Any:
+    try:
+        return encode(value)
+    except BaseException:
+        return None
+
+
+def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str) -> dict[str, Any]:
+    args, kwargs = pickle.loads(blob)
+    before = _encoded_or_none((args, kwargs))
+    try:
+        value = call(answer, *args, **kwargs)
+    except BaseException as error:
+        return {"raised": _raised(error, filename)}
+    result: dict[str, Any]
+    try:
+        result = {"value": encode(value)}
+    except TooLargeError:
+        result = {"too_large": type_name(value)}
+    except BaseException as error:
+        result = {"raised": _raised(error, filename)}
+    if before is not None and _encoded_or_none((args, kwargs)) != before:
+        result["changed"] = True
+    return result
+
+
+def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds: int, filename: str) -> Any:
+    """Time candidate and baseline in turns; each turn gets fresh functions and fresh arguments."""
+    times: list[list[float]] = []
+    value: Any = None
+    for turn in range(rounds + 1):  # the first turn warms up and is not counted
+        row = [0.0, 0.0]
+        for which in (0, 1) if turn % 2 else (1, 0):
+            function = pickle.loads(blobs[which])
+            args, kwargs = pickle.loads(case)
+            try:
+                start = _clock()
+                out = call(function, *args, **kwargs)
+                row[which] = _clock() - start
+            except BaseException as error:
+                return {"raised": _raised(error, filename)}
+            if which == 0:
+                value = out
+        if turn:
+            times.append(row)
+    try:
+        return {"value": encode(value), "times": times}
+    except TooLargeError:
+        return {"too_large": type_name(value)}
+
+
+def main() -> None:
+    """Run the job on standard input; never returns."""
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    stdin = sys.stdin.buffer
+    job = pickle.load(stdin)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    printed = _Printed()
+    sys.stdin, sys.stdout, sys.stderr = open(os.devnull, encoding="utf-8"), printed, printed  # noqa: SIM115
+
+    def send(**message: Any) -> None:
+        channel.write(json.dumps(message) + "\n")
+        channel.flush()
+
+    _limit_memory(job["memory"])
+    filename = job["filename"]
+    try:
+        call = pickle.loads(job["call"])
+        answer = pickle.loads(job["answer"])
+    except BaseException as error:
+        send(what="unloadable", raised=_raised(error, filename))
+        os._exit(0)
+    send(what="ready")
+    for blob in job["cases"]:
+        send(what="case", **_run_case(call, answer, blob, filename))
+    for blob in job["timed"]:
+        blobs = [job["answer"], job["baseline"]]
+        send(what="timed", **_time_case(call, blobs, blob, job["rounds"], filename))
+    send(what="end", printed=printed.text, dropped=printed.dropped)
+    os._exit(0)  # threads that the function started do not keep the process alive

@@ -1,0 +1,258 @@
+"""``predict``: the reader commits to an answer before the result appears; ``predict.outcome`` shows both."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from course.practice import journal
+from course.practice.comparing import short
+from course.practice.exercises import normalise
+
+_asked: dict[str, Prediction] = {}
+
+
+class Prediction:
+    """A question to which the reader commits an answer.
+
+    Shown as a widget (radio buttons or a number field, and a button) where a kernel runs; as the
+    question and its choices elsewhere.
+    """
+
+    def __init__(self, name: str, question: str, choices: tuple[str, ...], unit: str) -> None:
+        self.name, self.question, self.choices, self.unit = name, question, choices, unit
+        self._note = ""
+
+    @property
+    def answer(self) -> str | float | None:
+        """What the reader committed to; None before."""
+        given = journal.events("predict", self.name)
+        value = given[-1].get("answer") if given else None
+        if self.choices:
+            return value if value in self.choices else None
+        return float(value) if isinstance(value, int | float) else None
+
+    def commit(self, answer: str | float) -> None:
+        """Keep an answer, as the button does.
+
+        Raises
+        ------
+        ValueError
+            It is none of the choices, or not a finite number.
+        """
+        if self.choices:
+            if answer not in self.choices:
+                raise ValueError(f"prediction {self.name}: {answer!r} is none of {', '.join(self.choices)}")
+        elif isinstance(answer, str) or not math.isfinite(answer):
+            raise ValueError(f"prediction {self.name}: the answer is {answer!r}; it must be a finite number")
+        self._note = journal.remember("predict", self.name, answer=answer) or ""
+
+    def __repr__(self) -> str:
+        lines = [f"Predict before you look ({self.name}): {self.question}"]
+        lines += [f"  ( ) {choice}" for choice in self.choices]
+        if not self.choices:
+            lines.append(f"  a number{f' in {self.unit}' if self.unit else ''}: ____")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the question as a page without a kernel shows it; never the answer, which differs."""
+        if self.choices:
+            inside = "<ul>" + "".join(f"<li>{html.escape(each)}</li>" for each in self.choices) + "</ul>"
+        else:
+            inside = f"<p>A number{f' in {html.escape(self.unit)}' if self.unit else ''}.</p>"
+        return (
+            f"<div><b>Predict before you look.</b> {html.escape(self.question)}{inside}"
+            "<i>Run this cell to answer.</i></div>"
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        view = self.widget()._repr_mimebundle_() or {}
+        return {**view, "text/html": self._repr_html_(), "text/plain": repr(self)}
+
+    def widget(self) -> Any:
+        """Return the widget: a group of radio buttons or a number field, a button and a line of state."""
+        import ipywidgets as w
+
+        wide = w.Layout(width="auto")
+        question = w.HTML(f"<b>Predict before you look.</b> {html.escape(self.question)}")
+        if self.choices:
+            entry: Any = w.RadioButtons(options=list(self.choices), value=None, layout=wide)
+        else:
+            entry = w.FloatText(value=None, description=self.unit and f"[{self.unit}]", step=None)
+        button = w.Button(description="That is my answer", tooltip="Keep this answer", layout=wide)
+        state = w.HTML()
+
+        def freeze() -> None:
+            entry.disabled = button.disabled = True
+            note = f" ({html.escape(self._note)})" if self._note else " Read on: the outcome is shown beside it."
+            state.value = f"Your answer is kept: <b>{html.escape(_say(self.answer, self.unit))}</b>.{note}"
+
+        def keep(_: Any) -> None:
+            if entry.value is None:
+                state.value = "Choose an answer first."
+                return
+            try:
+                self.commit(entry.value)
+            except ValueError as error:
+                state.value = html.escape(str(error))
+                return
+            freeze()
+
+        before = self.answer
+        if before is not None:
+            entry.value = before
+            freeze()
+        button.on_click(keep)
+        return w.VBox([question, entry, button, state])
+
+
+def _say(answer: str | float | None, unit: str) -> str:
+    if answer is None:
+        return "none"
+    return answer if isinstance(answer, str) else f"{short(float(answer))}{f' {unit}' if unit else ''}"
+
+
+@dataclass
+class Outcome:
+    """What came out, beside what the reader predicted."""
+
+    name: str
+    question: str
+    predicted: str | float | None
+    value: str | float
+    unit: str
+    right: bool | None
+    reason: str
+
+    def _lines(self) -> list[tuple[str, str]]:
+        verdict = {
+            None: "no answer was given before",
+            True: "as you predicted",
+            False: "not as you predicted: what did you assume?",
+        }[self.right]
+        lines = [("question", self.question)] if self.question else []
+        lines += [
+            ("you", _say(self.predicted, self.unit) if self.predicted is not None else "—"),
+            ("outcome", _say(self.value, self.unit)),
+            ("verdict", verdict),
+        ]
+        return lines + ([("because", self.reason)] if self.reason else [])
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Prediction {self.name}", *(f"  {a:<9} {b}" for a, b in self._lines())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td style="text-align:left"><b>{html.escape(a)}</b></td>'
+            f'<td style="text-align:left">{html.escape(b)}</td></tr>'
+            for a, b in self._lines()
+        )
+        return f"<table>{rows}</table>"
+
+
+class Predict:
+    """Ask for a prediction: ``predict("12.P1", question, choices=…)`` or ``number=True``.
+
+    The answer is kept in the learner's folder; :meth:`outcome` shows it beside what came out.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        question: str,
+        *,
+        choices: Sequence[str] | None = None,
+        number: bool = False,
+        unit: str = "",
+    ) -> Prediction:
+        """Ask.
+
+        Parameters
+        ----------
+        name : str
+            As in ``"12.P1"``: the chapter, and P with a number.
+        question : str
+            One sentence.
+        choices : sequence of str
+            At least two answers to choose from.
+        number : bool
+            Ask for a number instead.
+        unit : str
+            The unit of that number.
+
+        Raises
+        ------
+        ValueError
+            Neither or both of `choices` and `number`, a name of another form, or fewer than two choices.
+
+        Examples
+        --------
+        >>> predict("12.P1", "Which waits less?", choices=["one fast server", "two slow ones"])
+        Predict before you look (12.P1): Which waits less?
+          ( ) one fast server
+          ( ) two slow ones
+        """
+        name = _name(name)
+        options = tuple(choices or ())
+        if bool(options) == number:
+            raise ValueError(f"prediction {name}: give either choices=[…] or number=True")
+        if options and (len(options) < 2 or len(set(options)) < len(options)):
+            raise ValueError(f"prediction {name}: choices are {options}; at least two different ones are needed")
+        prediction = Prediction(name, question, options, unit)
+        _asked[name] = prediction
+        return prediction
+
+    def outcome(
+        self, name: str, value: str | float, *, tolerance: float = 0.1, unit: str = "", reason: str = ""
+    ) -> Outcome:
+        """Show what came out beside what the reader predicted.
+
+        Parameters
+        ----------
+        name : str
+            The name of the prediction, asked before in this notebook.
+        value : str or float
+            What came out: one of the choices, or a number.
+        tolerance : float
+            Relative difference up to which a number counts as right.
+        reason : str
+            Why it came out so, in a sentence.
+
+        Raises
+        ------
+        ValueError
+            The prediction was not asked in this notebook, or the outcome is none of its choices.
+        """
+        name = _name(name)
+        asked = _asked.get(name)
+        if asked is None:
+            known = ", ".join(_asked) or "none"
+            raise ValueError(f"prediction {name} was not asked in this notebook (asked: {known}); run its cell first")
+        if asked.choices and value not in asked.choices:
+            raise ValueError(f"prediction {name}: the outcome {value!r} is none of {', '.join(asked.choices)}")
+        given = asked.answer
+        right: bool | None = None
+        if given is not None:
+            if asked.choices:
+                right = given == value
+            else:
+                right = abs(float(given) - float(value)) <= tolerance * abs(float(value))
+        value = value if isinstance(value, str) else float(value)
+        return Outcome(name, asked.question, given, value, unit or asked.unit, right, reason)
+
+    def __repr__(self) -> str:
+        return 'predict("12.P1", question, choices=[…])'
+
+
+def _name(name: str) -> str:
+    name = normalise(name)
+    if not re.fullmatch(r"\d\d\.P\d+", name):
+        raise ValueError(f'a prediction is named as in "12.P1"; given was {name!r}')
+    return name
+
+
+predict = Predict()

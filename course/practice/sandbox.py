@@ -1,0 +1,316 @@
+"""Run a learner's function in a process of its own, within a time and a memory limit.
+
+The function goes there by value (cloudpickle), so that a function from a notebook cell needs no file. What
+comes back is plain data (:mod:`course.practice.encoding`). The process and all that it started are
+ended before :func:`run` returns, also on an interrupt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from course.practice.encoding import decode, type_name
+
+MAX_PAYLOAD = 64_000_000
+MAX_REPLY = 64_000_000
+MEMORY = 3 * 2**30
+START_LIMIT = 20.0
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
+    "from course.practice.child import main; main()"
+)
+_SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class CannotSendError(Exception):
+    """The answer cannot be sent to its own process; the message says why, in words."""
+
+
+@dataclass
+class CaseOutcome:
+    """What one case gave.
+
+    Attributes
+    ----------
+    status : str
+        ``value``, ``raised``, ``too_large``, ``timeout``, ``memory``, ``died`` or ``unreadable``.
+    value : object
+        The result, for ``value``.
+    error : dict
+        ``type``, ``message`` and ``line``, for ``raised``.
+    changed : bool
+        Whether the function changed an argument.
+    times : list of [float, float]
+        Seconds of candidate and baseline, one pair a round, for a timed case.
+    """
+
+    status: str
+    value: Any = None
+    error: dict[str, Any] = field(default_factory=dict)
+    changed: bool = False
+    times: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
+class Run:
+    """All outcomes of one run, as far as it got, and what was printed."""
+
+    cases: list[CaseOutcome] = field(default_factory=list)
+    timed: list[CaseOutcome] = field(default_factory=list)
+    printed: str = ""
+    unloadable: dict[str, Any] | None = None
+
+
+class _Capped(io.BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > MAX_PAYLOAD:
+            raise CannotSendError(
+                f"it drags along more than {MAX_PAYLOAD // 10**6} MB: give what it needs as arguments, "
+                "not as global variables"
+            )
+        return super().write(data)
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Bound what runs in this process, where the system and the thread allow it."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise CannotSendError("it takes too long to pack")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def pack(value: object, seconds: float = 5.0) -> bytes:
+    """Pickle `value` by value.
+
+    Raises
+    ------
+    CannotSendError
+        It cannot be pickled, is too large, or takes too long.
+    """
+    import cloudpickle
+
+    buffer = _Capped()
+    try:
+        with _deadline(seconds):
+            cloudpickle.dump(value, buffer)
+    except CannotSendError:
+        raise
+    except BaseException as error:
+        raise CannotSendError(
+            f"it cannot be sent to a process of its own ({type_name(error)}): does it use an open file, "
+            "a lock, a client or a generator from outside?"
+        ) from None
+    return buffer.getvalue()
+
+
+def run(
+    call: Callable[..., Any],
+    answer: object,
+    cases: Sequence[tuple[tuple[Any, ...], dict[str, Any]]],
+    *,
+    baseline: object = None,
+    timed: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
+    rounds: int = 5,
+    limit: float = 5.0,
+    memory: int = MEMORY,
+    filename: str = "",
+) -> Run:
+    """Call ``call(answer, *args, **kwargs)`` for each case in a process of its own.
+
+    Parameters
+    ----------
+    call : callable
+        How the answer is used; a function of the course.
+    answer : object
+        The learner's function.
+    cases, timed : sequence of (args, kwargs)
+        What it is called with. `timed` cases are also run with `baseline`, in turns, `rounds` times.
+    baseline : callable
+        What a timed case is compared with.
+    limit : float
+        Seconds for all cases together, from the moment that the process is ready.
+    memory : int
+        Bytes that the process may have.
+    filename : str
+        Where the learner's code is, so that a line of it can be named.
+
+    Returns
+    -------
+    Run
+        With fewer outcomes than cases when it was stopped; the last one says why.
+
+    Raises
+    ------
+    CannotSendError
+        The answer cannot be sent there.
+    """
+    job = {
+        "call": pack(call),
+        "answer": pack(answer),
+        "baseline": pack(baseline),
+        "cases": [pack(each) for each in cases],
+        "timed": [pack(each) for each in timed],
+        "rounds": rounds,
+        "memory": memory,
+        "filename": filename,
+    }
+    payload = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n" + pack(job)
+    with tempfile.TemporaryDirectory(prefix="course-check-", ignore_cleanup_errors=True) as folder:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", "-X", "utf8", "-c", _BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1")},
+            **_own_group(),
+        )
+        lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threads = [
+            threading.Thread(target=_feed, args=(process, payload), daemon=True),
+            threading.Thread(target=_collect, args=(process, lines), daemon=True),
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            outcome, stopped = _listen(process, lines, limit, memory)
+        finally:
+            _end(process)
+            for thread in threads:
+                thread.join(timeout=1.0)
+            if process.stdout is not None and not threads[1].is_alive():
+                process.stdout.close()
+    waiting = outcome.cases if len(outcome.cases) < len(cases) else outcome.timed
+    if outcome.unloadable is None and len(outcome.cases) + len(outcome.timed) < len(cases) + len(timed):
+        waiting.append(CaseOutcome(stopped or "died"))
+    return outcome
+
+
+def _own_group() -> dict[str, Any]:
+    if os.name == "posix":
+        return {"start_new_session": True}
+    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+
+
+def _feed(process: subprocess.Popen[bytes], payload: bytes) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):
+        process.stdin.write(payload)
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+
+
+def _collect(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
+    assert process.stdout is not None
+    total = 0
+    with contextlib.suppress(OSError, ValueError):
+        while total < MAX_REPLY and (line := process.stdout.readline(MAX_REPLY)):
+            total += len(line)
+            lines.put(line)
+    lines.put(None)
+
+
+def _listen(
+    process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None], limit: float, memory: int
+) -> tuple[Run, str | None]:
+    """Read results until the end, the time limit or the memory limit; say which stopped it."""
+    outcome = Run()
+    deadline = time.monotonic() + max(START_LIMIT, limit)
+    while True:
+        try:
+            line = lines.get(timeout=min(0.1, max(0.0, deadline - time.monotonic())))
+        except queue.Empty:
+            if time.monotonic() >= deadline:
+                return outcome, "timeout"
+            if _resident(process.pid) > memory:
+                return outcome, "memory"
+            continue
+        if line is None:
+            return outcome, "died"
+        try:
+            message = json.loads(line)
+            what = message["what"]
+            if what == "ready":
+                deadline = time.monotonic() + limit
+            elif what == "unloadable":
+                outcome.unloadable = _error(message["raised"])
+                return outcome, None
+            elif what == "case":
+                outcome.cases.append(_case(message))
+            elif what == "timed":
+                outcome.timed.append(_case(message))
+            elif what == "end":
+                outcome.printed = str(message["printed"]) + ("…" if message["dropped"] else "")
+                return outcome, None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return outcome, "unreadable"
+
+
+def _error(raised: dict[str, Any]) -> dict[str, Any]:
+    line = raised["line"]
+    return {
+        "type": str(raised["type"])[:100],
+        "message": str(raised["message"])[:300],
+        "line": line if isinstance(line, int) else None,
+    }
+
+
+def _case(message: dict[str, Any]) -> CaseOutcome:
+    if "raised" in message:
+        return CaseOutcome("raised", error=_error(message["raised"]))
+    if "too_large" in message:
+        return CaseOutcome("too_large", value=str(message["too_large"]))
+    times = [[float(a), float(b)] for a, b in message.get("times", [])]
+    return CaseOutcome("value", decode(message["value"]), changed=message.get("changed") is True, times=times)
+
+
+def _resident(pid: int) -> int:
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and all that it started. It is not waited for before, so its group is still its own."""
+    import psutil
+
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        children = []
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for child in children:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    with contextlib.suppress(OSError):
+        process.kill()
+    process.wait()
