@@ -13,6 +13,7 @@ Dask is imported here and nowhere else in the package.
 
 from __future__ import annotations
 
+from course.measure.recording import Recorder, record
 from course.measure.start import cluster
 
-__all__ = ["cluster"]
+__all__ = ["Recorder", "cluster", "record"]
