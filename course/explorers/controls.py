@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import ipywidgets as widgets
 
-# A label takes the left third of a control, so that sliders stand in line.
-_STYLE = {"description_width": "11.5em"}
-_LAYOUT = {"width": "26em", "max_width": "100%", "margin": "1px 18px 1px 0"}
+# Labels have one width, so that sliders stand in line; the frame's grid gives a control its own width.
+_STYLE = {"description_width": "10.5em"}
+_LAYOUT = {"width": "auto", "margin": "1px 0"}
 
 
 def _spread(count: int, low: float, high: float) -> list[float]:
@@ -115,7 +115,7 @@ class Float:
     value: float
     step: float | None = None
     log: bool = False
-    format: str = ".3g"
+    format: str = ".3"
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0):
@@ -197,12 +197,10 @@ class Choice:
         labelled = isinstance(self.options, Mapping)
         options = list(self.options.items()) if labelled else [(str(v), v) for v in self.options]
         extra = {}
-        layout = _LAYOUT
         if self.style == "buttons":
             extra = {"button_width": "auto"}
-            layout = {**_LAYOUT, "width": "auto"}
         return _CHOICES[self.style](
-            options=options, value=self.value, description=self.label, style={**_STYLE, **extra}, layout=layout
+            options=options, value=self.value, description=self.label, style={**_STYLE, **extra}, layout=_LAYOUT
         )
 
 
@@ -241,7 +239,7 @@ class Check:
 
     def widget(self) -> widgets.Widget:
         """Build the check box."""
-        return widgets.Checkbox(self.value, description=self.label, indent=False, layout={**_LAYOUT, "width": "auto"})
+        return widgets.Checkbox(self.value, description=self.label, indent=False, layout=_LAYOUT)
 
 
 Control = Int | Float | Choice | Check

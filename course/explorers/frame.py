@@ -111,7 +111,10 @@ _CSS = """<style>
 .course-explorer .widget-html-content { line-height: 1.45; }
 .course-explorer h4.course-title { margin: 0 0 4px; font-size: 16px; font-weight: 600;
   color: var(--jp-ui-font-color0, #111); }
-.course-explorer .course-controls { flex-flow: row wrap; }
+.course-explorer .course-controls { display: grid; column-gap: 28px; overflow: visible;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); }
+.course-explorer .course-controls .widget-label { text-align: left; }
+.course-explorer .widget-toggle-buttons { flex-wrap: nowrap; }
 .course-explorer .course-tries { flex-flow: row wrap; align-items: center; gap: 6px; margin: 6px 0 8px;
   overflow: visible; }
 .course-explorer .course-tries .jupyter-button { width: auto; height: 28px; line-height: 26px; margin: 0;
@@ -121,7 +124,8 @@ _CSS = """<style>
 .course-explorer .course-tries .jupyter-button:focus-visible,
 .course-explorer .noUi-handle:focus { outline: 2px solid #0072B2; outline-offset: 2px; }
 .course-explorer .course-tries .course-reset { border-style: dashed; }
-.course-explorer .widget-image { max-width: 100%; height: auto; align-self: flex-start; background: #fff; }
+.course-explorer .course-figure { margin: 0; }
+.course-explorer .course-figure img { display: block; max-width: 100%; height: auto; background: #fff; }
 .course-explorer .course-finding { margin: 8px 0 0; padding: 8px 12px; font-size: 15px; line-height: 1.45;
   border-left: 4px solid #0072B2; background: var(--jp-layout-color2, #f3f4f6);
   color: var(--jp-ui-font-color0, #111); white-space: normal; }
@@ -233,7 +237,6 @@ class View:
 
     def _assemble(self) -> None:
         explorer = self.explorer
-        width, _ = self.picture.size
         title = widgets.HTML(f"{_CSS}<h4 class='course-title'>{html.escape(explorer.title)}</h4>")
         rows = widgets.Box(list(self.controls.values()))
         rows.add_class("course-controls")
@@ -248,20 +251,22 @@ class View:
         tries = widgets.Box([*([widgets.Label("Try this:")] if buttons else []), *buttons, reset])
         tries.add_class("course-tries")
         self.buttons = {button.description: button for button in [*buttons, reset]}
-        # An image widget has no alternative text of its own; its title takes that place for a screen reader.
-        self.image = widgets.Image(
-            value=self.picture.png(), format="png", width=str(width),
-            tooltip=f"Picture: {explorer.title} What it shows is said below it.",
-        )  # fmt: skip
-        self.message = widgets.HTML()
-        self.message.layout.display = "none"
-        self.says = widgets.HTML(self._finding_html())
-        self.box = widgets.VBox([title, rows, tries, self.image, self.message, self.says])
+        self.figure = widgets.HTML(self._figure_html())
+        self.figure.add_class("course-figure")
+        self.box = widgets.VBox([title, rows, tries, self.figure])
         self.box.add_class("course-explorer")
 
-    def _finding_html(self) -> str:
-        text = html.escape(self.finding)
-        return f"<div class='course-finding' role='status' aria-live='polite' aria-atomic='true'>{text}</div>"
+    def _figure_html(self) -> str:
+        """Return the picture and the finding as one piece of the page, so that one message brings both."""
+        width, height = self.picture.size
+        data = base64.b64encode(self.picture.png()).decode("ascii")
+        said = html.escape(self.finding)
+        # Decoded at once, so that the page shows the old picture or the new one, never a gap between them.
+        return (
+            f"<img decoding='sync' width='{width}' height='{height}' alt='{html.escape(self.explorer.title)} {said}'"
+            f" src='data:image/png;base64,{data}'>"
+            f"<p class='course-finding' role='status' aria-live='polite'>{said}</p>"
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -342,18 +347,13 @@ class View:
             began = time.perf_counter()
             self.picture.update(result)
             self.draw_seconds = time.perf_counter() - began
-            png = self.picture.png()
+            self._shown, self.result, self.finding = settings, result, finding
+            self.figure.value = self._figure_html()
         except Exception as error:
             self._fail(error, settings)
             return
-        self.image.value = png
-        self._shown, self.result, self.finding = settings, result, finding
-        self.says.value = self._finding_html()
         self.drawn += 1
-        if self.error is not None:
-            self.error = None
-            self.message.layout.display = "none"
-            self.image.layout.display = None
+        self.error = None
 
     def _fail(self, error: Exception, settings: Mapping[str, Any]) -> None:
         """Show an exception where the picture was, and log it."""
@@ -361,11 +361,8 @@ class View:
         asked = ", ".join(f"{name}={value!r}" for name, value in settings.items())
         log.error("explorer %s failed at %s", self.explorer.id, asked, exc_info=error)
         text = html.escape(f"{type(error).__name__}: {error}\n\nat {asked}")
-        self.message.value = f"<pre class='course-error' role='alert'>{text}</pre>"
-        self.message.layout.display = None
-        self.image.layout.display = "none"
         self.finding = f"{type(error).__name__}: {error}"
-        self.says.value = ""
+        self.figure.value = f"<pre class='course-error' role='alert'>{text}</pre>"
 
     def stored_png(self) -> bytes:
         """Return the picture with title, settings and finding in it: the same settings, the same bytes."""

@@ -1,0 +1,35 @@
+"""Fixtures: one JupyterLab and one Chromium for all browser tests, a window for each."""
+
+import os
+from contextlib import ExitStack
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from .lab import BROWSERS, chromium, running_browser
+
+    if chromium() is None:
+        reason = f"no Chromium on this machine (looked for {', '.join(BROWSERS)})"
+        # Where every test must run, a missing browser is a failure, not an excuse.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def lab(browser):
+    from .lab import running_lab
+
+    with running_lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def open_notebook(lab, browser):
+    """``open_notebook(path or notebook) -> Notebook``, closed with the test."""
+    from .lab import opened
+
+    with ExitStack() as stack:
+        yield lambda notebook, **options: stack.enter_context(opened(lab, browser, notebook, **options))
