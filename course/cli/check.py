@@ -36,12 +36,13 @@ class Finding:
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command."""
     command = commands.add_parser("check", help="is this machine ready for the course?")
+    command.add_argument("dir", nargs="?", metavar="DIR", help="your folder, where it is not the usual one")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the report; return 1 when something has to be cured."""
-    settle()
+    settle(arguments.dir)
     failed = 0
     for look in (python, packages, kernel, widgets, memory, disk, compiled, cluster, chromium):
         finding = guarded(look)

@@ -42,7 +42,8 @@ def server_options(folder: Path, port: int | None = None, browser: bool = True) 
 
     The server listens on the loopback interface only, and asks for its token (Jupyter's default: a new,
     random one for each start). The layout of the learner's windows is kept in their folder, apart from
-    other JupyterLabs of the same user.
+    other JupyterLabs of the same user. nbgrader's buttons are the teacher's, and off here (see
+    ``course/jupyter``).
     """
     return [
         f"--ServerApp.root_dir={folder}",
@@ -53,6 +54,8 @@ def server_options(folder: Path, port: int | None = None, browser: bool = True) 
         f"--LabApp.workspaces_dir={folder / '.course' / 'workspaces'}",
         # Its catalogue lives on the network; the course works without.
         "--LabApp.extension_manager=readonly",
+        # In a container the learner is often root; on the loopback interface, with a token, that is no risk.
+        "--allow-root",
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port is not None else []),
     ]
 

@@ -1,7 +1,7 @@
 """``course run``: execute chapters from top to bottom, as *Restart and run all* does, and check them.
 
-A chapter checks itself: its scoreboard raises when a tolerance is broken. Nothing is written; the
-notebook's file stays as it is.
+A chapter checks itself: its scoreboard raises when a tolerance is broken. Nothing is written: the notebook's
+file stays as it is, and the learner's progress, too.
 """
 
 from __future__ import annotations
@@ -42,35 +42,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def execute(path: Path, name: str, timeout: float) -> bool:
-    """Execute one notebook on a clean kernel; say how it ended, and where it stopped."""
-    import nbformat
-    from jupyter_client.kernelspec import NATIVE_KERNEL_NAME
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    """Execute one notebook on a clean kernel; say how it ended, and where and why it stopped."""
+    from course import notebook
 
-    notebook = nbformat.read(path, as_version=4)
-    code = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    bar = Bar(name, len(code))
-    at = 0
+    bar: Bar | None = None
 
-    def started(cell: nbformat.NotebookNode, cell_index: int) -> None:
-        nonlocal at
-        at = cell_index
-        bar.show(sum(index < at for index in code), next(iter(cell.source.splitlines()), ""))
+    def started(done: int, total: int, line: str) -> None:
+        nonlocal bar
+        bar = bar or Bar(name, total)
+        bar.show(done, line)
 
-    client = NotebookClient(
-        notebook,
-        timeout=timeout,
-        kernel_name=NATIVE_KERNEL_NAME,
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=started,
-    )
     before = time.perf_counter()
     try:
-        client.execute()
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        bar.end(f"FAILED in cell {at + 1} of {len(notebook.cells)} after {time.perf_counter() - before:.1f} s")
-        print(str(error).strip())
+        notebook.execute(path, timeout=timeout, started=started)
+    except notebook.NotebookError as error:
+        (bar or Bar(name, 1)).end(f"FAILED after {time.perf_counter() - before:.1f} s")
+        print(error)
         return False
-    bar.end(f"ok, {len(code)} cells in {time.perf_counter() - before:.1f} s")
+    cells = bar.total if bar else 0
+    (bar or Bar(name, 1)).end(f"ok, {cells} code cells in {time.perf_counter() - before:.1f} s")
     return True

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib
 import platform
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,8 +41,10 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for part in (str(package), version("numba"), version("numpy"), sys.version, platform.machine(), platform.node()):
         digest.update(part.encode() + b"\0")
-    for source in sorted(package.glob("simulate/**/*.py")):
-        digest.update(source.read_bytes())
+    for source in sorted(package.rglob("*.py")):
+        content = source.read_bytes()
+        if b"numba" in content:
+            digest.update(content)
     return digest.hexdigest()
 
 
@@ -57,9 +57,9 @@ def compile_simulators() -> None:
     """Compile the simulators, saying how far it is; do nothing when they are compiled."""
     if is_compiled():
         return
-    before = time.perf_counter()
-    print("Compiling the simulators (once, a minute at most) …", file=sys.stderr)
-    warm_up = importlib.import_module("course.simulate").warm_up
-    warm_up(progress=lambda *said: print("  ", *said, file=sys.stderr, flush=True))
+    from course.simulate import warm_up
+
+    print("Compiling the simulators (once; up to a minute) …", file=sys.stderr, flush=True)
+    seconds = warm_up(progress=lambda line: print(f"  {line}", file=sys.stderr, flush=True))
     write_state(STATE, {"fingerprint": fingerprint()})
-    print(f"Compiled in {time.perf_counter() - before:.0f} s.", file=sys.stderr)
+    print(f"Compiled in {seconds:.0f} s.", file=sys.stderr)
