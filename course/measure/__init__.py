@@ -2,7 +2,9 @@
 
 ===================  ===============================================================================
 `cluster`            start a local cluster, or join the one that Dask's configuration names
-`workloads`          small tasks whose ideal time is known; `run_graph`, `poisson_load`
+`workloads`          small tasks whose ideal time is known
+`run_graph`          really run a `TaskGraph`
+`poisson_load`       requests at Poisson instants to a Dask service
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `compare`            is one way faster than another? A `Comparison` with an interval
@@ -13,7 +15,9 @@ Dask is imported here and nowhere else in the package.
 
 from __future__ import annotations
 
+from course.measure import workloads
 from course.measure.recording import Recorder, record
 from course.measure.start import cluster
+from course.measure.workloads import Load, poisson_load, run_graph
 
-__all__ = ["Recorder", "cluster", "record"]
+__all__ = ["Load", "Recorder", "cluster", "poisson_load", "record", "run_graph", "workloads"]
