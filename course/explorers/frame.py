@@ -114,7 +114,8 @@ _CSS = """<style>
 .course-explorer .course-controls { display: grid; column-gap: 28px; overflow: visible;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); }
 .course-explorer .course-controls .widget-label { text-align: left; }
-.course-explorer .widget-toggle-buttons { flex-wrap: nowrap; }
+.course-explorer .widget-toggle-buttons { display: flex; flex-flow: row wrap; align-items: baseline; }
+.course-explorer .widget-toggle-buttons .widget-toggle-button { margin: 0 4px 0 0; }
 .course-explorer .course-tries { flex-flow: row wrap; align-items: center; gap: 6px; margin: 6px 0 8px;
   overflow: visible; }
 .course-explorer .course-tries .jupyter-button { width: auto; height: 28px; line-height: 26px; margin: 0;
@@ -167,8 +168,8 @@ class Explorer:
     finding: Callable[[Any], str]
     controls: Mapping[str, Control]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    width: float = 9.6
-    height: float = 4.0
+    width: float = 9.0
+    height: float = 3.8
 
     def __post_init__(self) -> None:
         if not self.controls:

@@ -164,18 +164,33 @@ class Picture:
         return encode(self.pixels())
 
 
-def encode(image: Image.Image) -> bytes:
+def encode(image: Image.Image, **options: Any) -> bytes:
     """Return a picture as PNG of at most 256 colours, which is fast to make, to send and to show.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        In mode RGB.
+    **options
+        Given to Pillow's PNG writer; without any, the file is made fast rather than small.
 
     Examples
     --------
     >>> encode(Image.new("RGB", (4, 4)))[:4]
     b'\\x89PNG'
     """
-    buffer = io.BytesIO()
     few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(buffer, "PNG", compress_level=1)
+    # Similar colours are averaged, which makes white 254; the paper must stay white.
+    palette = few.getpalette() or []
+    white = [channel for k in range(0, len(palette), 3) for channel in _whiten(palette[k : k + 3])]
+    few.putpalette(white)
+    buffer = io.BytesIO()
+    few.save(buffer, "PNG", **(options or {"compress_level": 1}))
     return buffer.getvalue()
+
+
+def _whiten(colour: list[int]) -> list[int]:
+    return [255, 255, 255] if min(colour) >= 250 else colour
 
 
 def stored(picture: Image.Image, title: str, settings: str, finding: str) -> bytes:
@@ -194,10 +209,7 @@ def stored(picture: Image.Image, title: str, settings: str, finding: str) -> byt
     whole.paste(above, (0, 0))
     whole.paste(picture, (0, above.height))
     whole.paste(below, (0, above.height + picture.height))
-    buffer = io.BytesIO()
-    few = whole.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return encode(whole, optimize=True)
 
 
 def _lines(lines: list[tuple[str, float, str, str]], width: int) -> Image.Image:

@@ -66,11 +66,9 @@ class Lab:
             file = Path(places["JUPYTERLAB_SETTINGS_DIR"], name)
             file.parent.mkdir(parents=True)
             file.write_text(json.dumps(content), encoding="utf-8")
-        # Matplotlib's font list takes seconds to make; the one of this machine may be read, and is not changed.
         environment = {
             **os.environ,
             **places,
-            "JUPYTER_PLATFORM_DIRS": "1",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         }
         environment.pop("JUPYTER_PATH", None)

@@ -13,7 +13,8 @@ def compute(workers, service, cost, label, show_ideal):
     speed = count / (1 + cost * (count - 1) + 0.0004 * count * (count - 1))
     load = min(0.98, 8 * service / workers * 4)
     return {
-        "workers": workers, "count": count, "speed": speed, "here": speed[workers - 1], "best": int(count[speed.argmax()]),
+        "workers": workers, "count": count, "speed": speed, "here": speed[workers - 1],
+        "best": int(count[speed.argmax()]),
         "wait": service * GRID / (1 - GRID), "load": load, "label": label, "ideal": show_ideal, "service": service,
     }  # fmt: skip
 
