@@ -111,6 +111,8 @@ def difference(expected: Any, got: Any, relative: float, absolute: float) -> str
     shape = tuple(getattr(expected, "shape", ()) or ())
     if shape and getattr(got, "shape", None) and tuple(got.shape) != shape:
         return f"which has the shape {tuple(got.shape)}, not {shape}"
+    if getattr(got, "shape", None) and is_number(plain(expected)) and got.size != 1:
+        return f"which is {kind_of(got)}, not a number"
     return _difference(plain(expected), plain(got), relative, absolute)
 
 

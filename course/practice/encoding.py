@@ -130,7 +130,7 @@ def decode(data: object) -> Any:
     """
     try:
         return _decode(data, 0)
-    except (TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not an encoded value: {type(error).__name__}") from None
 
 

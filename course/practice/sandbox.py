@@ -76,7 +76,7 @@ class Run:
 
 class _Capped(io.BytesIO):
     def write(self, data: Any) -> int:
-        if self.tell() + len(data) > MAX_PAYLOAD:
+        if self.tell() + memoryview(data).nbytes > MAX_PAYLOAD:
             raise CannotSendError(
                 f"it drags along more than {MAX_PAYLOAD // 10**6} MB: give what it needs as arguments, "
                 "not as global variables"
