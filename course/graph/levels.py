@@ -7,6 +7,31 @@ from numba import njit
 
 
 @njit(cache=True)
+def topological_order(before_indptr: np.ndarray, after_indptr: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the tasks so that each comes after its predecessors; those of a cycle, and all after it, are missing.
+
+    Kahn: Topological sorting of large networks. Communications of the ACM 5(11), 1962.
+    """
+    n = len(before_indptr) - 1
+    missing = np.diff(before_indptr)
+    order = np.empty(n, np.int64)
+    found = 0
+    for task in range(n):
+        if missing[task] == 0:
+            order[found] = task
+            found += 1
+    done = 0
+    while done < found:
+        for e in range(after_indptr[order[done]], after_indptr[order[done] + 1]):
+            missing[after[e]] -= 1
+            if missing[after[e]] == 0:
+                order[found] = after[e]
+                found += 1
+        done += 1
+    return order[:found]
+
+
+@njit(cache=True)
 def t_level(
     order: np.ndarray, duration: np.ndarray, indptr: np.ndarray, indices: np.ndarray, edge_cost: np.ndarray
 ) -> np.ndarray:

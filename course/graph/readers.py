@@ -20,6 +20,8 @@ def read_dask(collections: tuple, duration: Cost, output_size: Cost, optimize_gr
     from dask._task_spec import Alias, DataNode, convert_legacy_graph
     from dask.base import collections_to_expr, is_dask_collection
 
+    if not collections:
+        raise GraphError("nothing was given; give Dask collections, or a graph as a dict")
     if len(collections) == 1 and isinstance(collections[0], Mapping) and not is_dask_collection(collections[0]):
         low_level = dict(collections[0])
     else:
@@ -55,7 +57,11 @@ def read_dask(collections: tuple, duration: Cost, output_size: Cost, optimize_gr
 def _cost_of(cost: Cost, key: Any) -> float:
     if callable(cost):
         return cost(key)
-    return cost[key] if isinstance(cost, Mapping) else cost
+    if not isinstance(cost, Mapping):
+        return cost
+    if key not in cost:
+        raise GraphError(f"the mapping of costs has no entry for the key {key!r}")
+    return cost[key]
 
 
 def read_wfcommons(path: str | Path) -> TaskGraph:
@@ -85,10 +91,8 @@ def read_wfcommons(path: str | Path) -> TaskGraph:
         edges = [
             (number[parent], i, sum(size for f, size in inputs[i].items() if f in outputs[number[parent]]))
             for i, t in enumerate(tasks)
-            for parent in t.get("parents", [])
+            for parent in dict.fromkeys(t.get("parents", []))
         ]
-    except (OSError, UnicodeDecodeError):
-        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GraphError(
             f"{Path(path).name} is not a WfCommons workflow ({type(error).__name__}: {error});"
@@ -107,9 +111,12 @@ def read_networkx(graph: networkx.DiGraph) -> TaskGraph:
     if missing:
         raise GraphError(f"node {missing[0]!r} has no attribute 'duration'")
     sizes = [data.get("output_size", 0.0) for _, data in graph.nodes(data=True)]
+    own_sizes = any("size" in data for _, _, data in graph.edges(data=True))
     edges = [
-        (number[before], number[after], data.get("size", sizes[number[before]]))
-        for before, after, data in graph.edges(data=True)
+        # By receiver, because the order of a task's predecessors is the order in which their data comes in.
+        (number[before], number[after], *([data.get("size", sizes[number[before]])] if own_sizes else []))
+        for after in graph
+        for before, data in graph.pred[after].items()
     ]
     return TaskGraph.from_edges(
         [data["duration"] for _, data in graph.nodes(data=True)],
@@ -128,6 +135,7 @@ def write_networkx(graph: TaskGraph) -> networkx.DiGraph:
         )
     after = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
     result.add_edges_from(
-        (int(b), int(a), {"size": float(size)}) for b, a, size in zip(graph.indices, after, graph.sizes, strict=True)
+        (int(b), int(a), {} if graph.edge_size is None else {"size": float(size)})
+        for b, a, size in zip(graph.indices, after, graph.sizes, strict=True)
     )
     return result

@@ -18,6 +18,19 @@ def _count(name: str, value: int, least: int = 1) -> int:
     return int(value)
 
 
+def _each(duration: ArrayLike, n: int) -> np.ndarray:
+    """Return the duration of each of n tasks, given one for all or one for each."""
+    duration = np.asarray(duration, dtype=float)
+    if duration.shape not in ((), (n,)):
+        raise ValueError(f"duration has shape {duration.shape}; it must be a number, or {n} of them")
+    return np.broadcast_to(duration, (n,))
+
+
+def _rows(counts: ArrayLike, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return predecessors in CSR form, from how many each task has, and all of them one after the other."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), before
+
+
 def independent(n: int, duration: ArrayLike = 1.0, output_size: float = 0.0) -> TaskGraph:
     """Return n tasks that do not wait for each other (what ``client.map`` makes).
 
@@ -27,7 +40,7 @@ def independent(n: int, duration: ArrayLike = 1.0, output_size: float = 0.0) -> 
     1.0
     """
     n = _count("n", n, 0)
-    return TaskGraph(np.broadcast_to(np.asarray(duration, dtype=float), (n,)), output_size, [[]] * n)
+    return TaskGraph(_each(duration, n), output_size)
 
 
 def chain(n: int, duration: ArrayLike = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -39,8 +52,7 @@ def chain(n: int, duration: ArrayLike = 1.0, output_size: float = 0.0) -> TaskGr
     4.0
     """
     n = _count("n", n)
-    before = [[]] + [[i] for i in range(n - 1)]
-    return TaskGraph(np.broadcast_to(np.asarray(duration, dtype=float), (n,)), output_size, before)
+    return TaskGraph(_each(duration, n), output_size, _rows(np.arange(n) > 0, np.arange(n - 1)))
 
 
 def fork_join(width: int, stages: int = 1, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -53,12 +65,11 @@ def fork_join(width: int, stages: int = 1, duration: float = 1.0, output_size: f
     (19, 5.0, 8)
     """
     width, stages = _count("width", width), _count("stages", stages)
-    before: list[list[int]] = [[]]
-    for _ in range(stages):
-        source = len(before) - 1
-        before += [[source]] * width
-        before.append(list(range(source + 1, source + 1 + width)))
-    return TaskGraph(np.full(len(before), duration), output_size, before)
+    counts = np.concatenate([[0], np.tile(np.append(np.ones(width, int), width), stages)])
+    # Of one stage: its source for each of the parallel tasks, then those for the join.
+    stage = np.concatenate([np.zeros(width, int), np.arange(1, width + 1)])
+    before = (np.arange(stages)[:, None] * (width + 1) + stage).ravel()
+    return TaskGraph(np.full(len(counts), duration), output_size, _rows(counts, before))
 
 
 def tree_reduce(leaves: int, fan_in: int = 2, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -88,11 +99,11 @@ def tree_reduce(leaves: int, fan_in: int = 2, duration: float = 1.0, output_size
 def map_reduce(mappers: int, reducers: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
     """Return ``mappers`` tasks, every one of which hands an equal part of its output to each of ``reducers`` tasks."""
     mappers, reducers = _count("mappers", mappers), _count("reducers", reducers)
-    before = [[]] * mappers + [list(range(mappers))] * reducers
+    counts = np.repeat([0, mappers], [mappers, reducers])
     return TaskGraph(
         np.full(mappers + reducers, duration),
         output_size,
-        before,
+        _rows(counts, np.tile(np.arange(mappers), reducers)),
         edge_size=np.full(mappers * reducers, output_size / reducers),
     )
 
@@ -107,13 +118,15 @@ def layered(
     layers, width = _count("layers", layers), _count("width", width)
     degree = min(_count("degree", degree), width)
     rng = np.random.default_rng(seed)
-    before: list[list[int]] = [[] for _ in range(width)]
-    for layer in range(1, layers):
-        picks = np.argsort(rng.random((width, width)), axis=1)[:, :degree] if width <= 256 else None
-        for i in range(width):
-            row = picks[i] if picks is not None else rng.choice(width, degree, replace=False)
-            before.append(sorted((row + (layer - 1) * width).tolist()))
-    return TaskGraph(rng.exponential(duration, layers * width), output_size, before)
+    before = np.empty((layers - 1, width, degree), dtype=int)
+    for layer in range(layers - 1):
+        if width <= 256:
+            picks = np.argsort(rng.random((width, width)), axis=1)[:, :degree]
+        else:
+            picks = np.array([rng.choice(width, degree, replace=False) for _ in range(width)])
+        before[layer] = np.sort(picks + layer * width, axis=1)
+    counts = np.repeat([0, degree], [width, (layers - 1) * width])
+    return TaskGraph(rng.exponential(duration, layers * width), output_size, _rows(counts, before.ravel()))
 
 
 def random_dag(
@@ -133,8 +146,9 @@ def random_dag(
     if not 0 <= edge_probability <= 1:
         raise ValueError(f"edge_probability is {edge_probability!r}; it must be in [0, 1]")
     rng = np.random.default_rng(seed)
-    before = [np.flatnonzero(rng.random(j) < edge_probability).tolist() for j in range(n)]
-    return TaskGraph(rng.exponential(duration, n), output_size, before)
+    before = [np.flatnonzero(rng.random(j) < edge_probability) for j in range(n)]
+    rows = _rows([len(row) for row in before], np.concatenate(before))
+    return TaskGraph(rng.exponential(duration, n), output_size, rows)
 
 
 def stencil(width: int, steps: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -146,11 +160,11 @@ def stencil(width: int, steps: int, duration: float = 1.0, output_size: float = 
     3.0
     """
     width, steps = _count("width", width), _count("steps", steps)
-    before: list[list[int]] = [[] for _ in range(width)]
-    for step in range(1, steps):
-        row = (step - 1) * width
-        before += [list(range(row + max(i - 1, 0), row + min(i + 2, width))) for i in range(width)]
-    return TaskGraph(np.full(width * steps, duration), output_size, before)
+    around = np.arange(width)[:, None] + np.array([-1, 0, 1])
+    inside = (around >= 0) & (around < width)
+    before = (np.arange(steps - 1)[:, None] * width + around[inside]).ravel()
+    counts = np.concatenate([np.zeros(width, int), np.tile(inside.sum(axis=1), steps - 1)])
+    return TaskGraph(np.full(width * steps, duration), output_size, _rows(counts, before))
 
 
 def cholesky(tiles: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -115,14 +116,17 @@ class TaskGraph:
         >>> TaskGraph.from_edges([3, 2, 1], [(0, 1), (0, 2)])
         TaskGraph(3 tasks, 2 edges, work 6 s, span 5 s)
         """
-        n = len(np.atleast_1d(np.asarray(duration)))
-        edges = [tuple(edge) for edge in edges]
+        n = len(_costs("duration", duration, None))
+        try:
+            edges = [tuple(edge) for edge in edges]
+        except TypeError:
+            raise GraphError("edges must be pairs (before, after) or triples (before, after, bytes)") from None
         widths = {len(edge) for edge in edges}
         if not widths <= {2} and not widths <= {3}:
             raise GraphError("edges must all be (before, after) or all be (before, after, bytes)")
         for edge in edges:
             if not all(isinstance(end, (int, np.integer)) and 0 <= end < n for end in edge[:2]):
-                raise GraphError(f"edge {edge} names a task that does not exist; tasks are 0 … {n - 1}")
+                raise GraphError(f"edge {edge} must join two tasks by their numbers, whole and in 0 … {n - 1}")
         table = np.asarray(edges, dtype=float).reshape(len(edges), max(widths, default=2))
         before, after = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
         order = np.argsort(after, kind="stable")
@@ -170,7 +174,15 @@ class TaskGraph:
     def from_wfcommons(cls, path: str | Path) -> TaskGraph:
         """Read a workflow in the WfCommons JSON format (schema 1.3 and later).
 
-        Durations are the recorded run times; the size of an edge is that of the files that pass along it.
+        Durations are the recorded run times, 0 where none was recorded; the size of an edge is that of the files that
+        pass along it.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        GraphError
+            If it is no workflow in that format.
         """
         from course.graph.readers import read_wfcommons
 
@@ -178,7 +190,19 @@ class TaskGraph:
 
     @classmethod
     def from_networkx(cls, graph: networkx.DiGraph) -> TaskGraph:
-        """Make a graph from a networkx `DiGraph`: nodes with ``duration``, ``output_size``; edges with ``size``."""
+        """Make a graph from a networkx `DiGraph`.
+
+        Parameters
+        ----------
+        graph : networkx.DiGraph
+            Nodes have ``duration`` and may have ``output_size`` (0 without it) and ``name`` (the node without it);
+            edges may have ``size`` (the whole ``output_size`` without it).
+
+        Raises
+        ------
+        GraphError
+            Undirected graphs and multigraphs; nodes without a duration.
+        """
         from course.graph.readers import read_networkx
 
         return read_networkx(graph)
@@ -195,7 +219,11 @@ class TaskGraph:
         return trace.graph.replace(duration=duration)
 
     def to_networkx(self) -> networkx.DiGraph:
-        """Return a networkx `DiGraph`: nodes 0 … n−1 with ``name``, ``duration``, ``output_size``; edges with ``size``."""
+        """Return a networkx `DiGraph` of the tasks 0 … n−1, which `from_networkx` reads without loss.
+
+        Nodes have ``name``, ``duration`` and ``output_size``; edges have ``size`` where the graph gives them sizes of
+        their own.
+        """
         from course.graph.readers import write_networkx
 
         return write_networkx(self)
@@ -243,6 +271,8 @@ class TaskGraph:
             and np.array_equal(self.indptr, other.indptr)
             and np.array_equal(self.indices, other.indices)
             and np.array_equal(self.sizes, other.sizes)
+            # Not the same even where the bytes are: without sizes of their own all successors share one output.
+            and (self.edge_size is None) == (other.edge_size is None)
             and [self.name(i) for i in range(len(self))] == [other.name(i) for i in range(len(other))]
         )
 
@@ -283,11 +313,16 @@ class TaskGraph:
         owner = np.repeat(np.arange(n), np.diff(self.indptr))
         if (self.indices < owner).all():  # numbered so already, as most graphs are
             return np.arange(n)
-        sorter = graphlib.TopologicalSorter({i: self.predecessors(i).tolist() for i in range(n)})
-        try:
-            return np.fromiter(sorter.static_order(), dtype=np.int64, count=n)
-        except graphlib.CycleError as error:
-            raise CycleError([self.name(i) for i in error.args[1]]) from None
+        from course.graph.levels import topological_order
+
+        order = topological_order(self.indptr, *self.successor_arrays)
+        if len(order) < n:  # the tasks left over wait for each other, or for those that do
+            left = np.setdiff1d(np.arange(n), order)
+            try:
+                graphlib.TopologicalSorter({i: self.predecessors(i).tolist() for i in left.tolist()}).prepare()
+            except graphlib.CycleError as error:
+                raise CycleError([self.name(i) for i in error.args[1]]) from None
+        return order
 
     # ---- its numbers
 
@@ -355,7 +390,8 @@ class TaskGraph:
         return max(int(np.cumsum(change[order]).max()), 1)
 
     def _edge_cost(self, edge_cost: ArrayLike) -> np.ndarray:
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(edge_cost, dtype=float), self.indices.shape))
+        # A copy: numba compiles anew for an array that cannot be written, as a broadcast one.
+        return np.array(np.broadcast_to(np.asarray(edge_cost, dtype=float), self.indices.shape))
 
 
 def _costs(name: str, values: ArrayLike, length: int | None) -> np.ndarray:
@@ -382,18 +418,25 @@ def _csr(predecessors: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
     if predecessors is None:
         return np.zeros(n + 1, dtype=np.int64), np.empty(0, dtype=np.int32)
     if isinstance(predecessors, tuple) and len(predecessors) == 2 and isinstance(predecessors[0], np.ndarray):
-        indptr, indices = (np.array(part, dtype=np.int64) for part in predecessors)
+        parts = [np.asarray(part) for part in predecessors]
+        if any(len(part.shape) != 1 or (part.size and part.dtype.kind not in "iu") for part in parts):
+            raise GraphError("indptr and indices must be arrays of whole numbers, of shapes (n + 1,) and (edges,)")
+        indptr, indices = (np.array(part, dtype=np.int64) for part in parts)
         if indptr.shape != (n + 1,) or indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
             raise GraphError(f"indptr must be {n + 1} numbers that rise from 0 to len(indices) = {len(indices)}")
     else:
-        rows = [list(row) for row in predecessors]
+        try:
+            rows = [list(row) for row in predecessors]
+        except TypeError:
+            raise GraphError(f"predecessors must hold a sequence for each task; got {predecessors!r:.80}") from None
         if len(rows) != n:
             raise GraphError(f"predecessors has {len(rows)} rows for {n} tasks; give one for each")
         indptr = np.zeros(n + 1, dtype=np.int64)
         np.cumsum([len(row) for row in rows], out=indptr[1:])
-        flat = [before for row in rows for before in row]
-        if not all(isinstance(before, (int, np.integer)) for before in flat):
-            raise GraphError("predecessors must be whole numbers: the ids of tasks")
+        flat = list(itertools.chain.from_iterable(rows))
+        strange = [kind for kind in set(map(type, flat)) if not issubclass(kind, (int, np.integer)) or kind is bool]
+        if strange:
+            raise GraphError(f"predecessors must be whole numbers, the ids of tasks; got a {strange[0].__name__}")
         indices = np.array(flat, dtype=np.int64)
     outside = (indices < 0) | (indices >= n)
     if outside.any():
