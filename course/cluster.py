@@ -64,6 +64,8 @@ class Cluster:
         threads = np.asarray(self.threads)
         if threads.shape not in ((), (w,)) or threads.dtype.kind not in "iu" or (threads < 1).any():
             raise ValueError(f"threads is {self.threads!r}; it must be a whole number of at least 1, or {w} of them")
+        if threads.ndim:
+            object.__setattr__(self, "threads", threads.astype(np.int64))
         self._check("speed", ((), (w,)), low=0.0, open_low=True)
         self._check("latency", ((), (w, w)), low=0.0)
         self._check("bandwidth", ((), (w,), (w, w)), low=0.0, open_low=True, infinite=True)
@@ -88,6 +90,8 @@ class Cluster:
         if bad.any():
             bound = f"greater than {low:g}" if open_low else f"at least {low:g}"
             raise ValueError(f"{name} is {given!r}; it must be {bound}" + ("" if infinite else " and finite"))
+        if value.ndim:
+            object.__setattr__(self, name, value.copy())  # a list becomes an array, and one of the cluster's own
 
     @property
     def slots(self) -> int:

@@ -91,27 +91,25 @@ class Trace:
         if origin not in ("simulated", "measured"):
             raise TraceError(f"origin is {origin!r}; it must be 'simulated' or 'measured'")
         self.graph, self.cluster, self.origin = graph, cluster, origin
-        self.task = np.asarray(task, dtype=np.int32)
+        self.task = _whole("task", task, 0, len(graph))
         rows = self.task.shape
-        self.worker = np.asarray(worker, dtype=np.int32)
-        self.thread = np.asarray(thread, dtype=np.int32)
+        self.worker = _whole("worker", worker, -1, cluster.workers)
+        self.thread = _whole("thread", thread, -1, np.iinfo(np.int32).max)
         self.kind = _kind_codes(kind)
         self.start = np.asarray(start, dtype=float)
         self.stop = np.asarray(stop, dtype=float)
         self.size = np.zeros(rows) if size is None else np.asarray(size, dtype=float)
-        self.source = np.full(rows, -1, dtype=np.int32) if source is None else np.asarray(source, dtype=np.int32)
+        self.source = np.full(rows, -1, np.int32) if source is None else _whole("source", source, -1, cluster.workers)
         for name in COLUMNS:
             if getattr(self, name).shape != rows or len(rows) != 1:
                 raise TraceError(f"{name} has shape {getattr(self, name).shape}; task has {rows}; all must be (rows,)")
-        _in_range("task", self.task, 0, len(graph))
-        _in_range("worker", self.worker, -1, cluster.workers)
-        _in_range("source", self.source, -1, cluster.workers)
         bad = np.flatnonzero(~(np.isfinite(self.start) & np.isfinite(self.stop) & (self.start <= self.stop)))
         if len(bad):
             i = bad[0]
             raise TraceError(f"row {i} runs from {self.start[i]} to {self.stop[i]}; times must be finite and in order")
-        if not (self.size >= 0).all():
-            raise TraceError("size must be at least 0 and not NaN")
+        bad = np.flatnonzero(~(np.isfinite(self.size) & (self.size >= 0)))
+        if len(bad):
+            raise TraceError(f"size[{bad[0]}] is {self.size[bad[0]]}; it must be finite and at least 0")
 
     def __len__(self) -> int:
         return len(self.task)
@@ -160,6 +158,8 @@ class Trace:
     def percentile(self, q: ArrayLike) -> Any:
         """Return percentiles (q in 0–100) of the tasks' durations [s]."""
         computes = self.kind == COMPUTE
+        if not computes.any():
+            raise TraceError("no task ran in this trace, so its tasks' durations have no percentiles")
         return np.percentile((self.stop - self.start)[computes], q)
 
     def order(self) -> np.ndarray:
@@ -169,7 +169,7 @@ class Trace:
         return self.task[computes[np.lexsort(keys)]]
 
     def task_times(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the start and the stop of each task of the graph [s]; NaN where it did not run; the last run counts."""
+        """Return the start and stop of each task of the graph [s]; NaN where it did not run; the last run counts."""
         computes = np.flatnonzero(self.kind == COMPUTE)
         computes = computes[np.argsort(self.stop[computes], kind="stable")]
         start = np.full(len(self.graph), np.nan)
@@ -188,22 +188,28 @@ class Trace:
         if not len(computes):
             return []
         start, stop = self.task_times()
-        # The task before each one on its thread.
-        rows = computes[np.lexsort((self.start[computes], self.thread[computes], self.worker[computes]))]
+        # The task before each one on its thread; what took no time goes by start, stop, then as the graph demands.
+        position = np.empty(len(self.graph), dtype=int)
+        position[self.graph.topological_order] = np.arange(len(self.graph))
+        keys = (position[self.task[computes]], self.stop[computes], self.start[computes])
+        rows = computes[np.lexsort((*keys, self.thread[computes], self.worker[computes]))]
         same = (self.worker[rows][1:] == self.worker[rows][:-1]) & (self.thread[rows][1:] == self.thread[rows][:-1])
         on_thread = dict(zip(self.task[rows[1:]][same].tolist(), self.task[rows[:-1]][same].tolist(), strict=True))
-        task = int(np.nanargmax(stop))
+        # Of several that stopped last, the one that comes last in the graph.
+        task = int(max(np.flatnonzero(stop == np.nanmax(stop)), key=lambda p: position[p]))
         path = [task]
+        seen = {task}
         while True:
             waited = [int(p) for p in self.graph.predecessors(task) if not np.isnan(stop[p])]
             if task in on_thread:
                 waited.append(on_thread[task])
             # Only what ended before it began can have held it up.
-            waited = [p for p in waited if stop[p] <= start[task] + 1e-9 and p not in path[-2:]]
+            waited = [p for p in waited if stop[p] <= start[task] + 1e-9 and p not in seen]
             if not waited:
                 return path[::-1]
             task = max(waited, key=lambda p: stop[p])
             path.append(task)
+            seen.add(task)
 
     # ---- in and out
 
@@ -259,6 +265,7 @@ class Trace:
         scheduler = self.cluster.workers  # the process that stands for the scheduler
         lanes: dict[tuple[int, int], list[float]] = {}  # when each lane of (process, kind) is free again
         used: dict[tuple[int, int], str] = {}
+        threads = int(self.thread.max(initial=-1)) + 1  # lanes are numbered after all threads
         for i in np.argsort(self.start, kind="stable").tolist():
             kind, process = int(self.kind[i]), int(self.worker[i])
             process = scheduler if process < 0 else process
@@ -270,7 +277,7 @@ class Trace:
                 free = lanes.setdefault((process, kind), [])
                 lane = next((k for k, until in enumerate(free) if until <= self.start[i]), len(free))
                 free[lane : lane + 1] = [float(self.stop[i])]
-                thread = 1000 * (kind + 1) + lane
+                thread = threads + len(KINDS) * lane + kind
                 used[process, thread] = KINDS[kind]
             arguments = {"task": int(self.task[i]), "bytes": float(self.size[i])}
             if self.source[i] >= 0:
@@ -312,6 +319,14 @@ def _kind_codes(kind: ArrayLike) -> np.ndarray:
     if unknown:
         raise TraceError(f"kind {unknown[0]!r} is unknown; it must be one of {', '.join(KINDS)}")
     return np.array([KINDS.index(name) for name in names], dtype=np.uint8)[inverse.reshape(kind.shape)]
+
+
+def _whole(name: str, values: ArrayLike, low: int, high: int) -> np.ndarray:
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise TraceError(f"{name} holds {array.flat[0]!r}; it must hold whole numbers")
+    _in_range(name, array, low, high)
+    return array.astype(np.int32)
 
 
 def _in_range(name: str, values: np.ndarray, low: int, high: int) -> None:

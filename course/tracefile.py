@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ def write(trace: Trace, path: Path) -> Path:
     columns["kind"] = pa.DictionaryArray.from_arrays(trace.kind.astype(np.int8), list(KINDS))
     about = {
         "version": VERSION,
+        "checksum": checksum(trace),
         "origin": trace.origin,
         "cluster": trace.cluster.to_dict(),
         "tasks": n,
@@ -66,6 +68,18 @@ def write(trace: Trace, path: Path) -> Path:
     table = pa.concat_tables([tasks, _table(len(trace), **columns)]).unify_dictionaries()
     pq.write_table(table.replace_schema_metadata({KEY: json.dumps(about)}), path, compression="zstd")
     return path
+
+
+def checksum(trace: Trace) -> int:
+    """Return a number that differs when anything in the trace differs: Parquet itself does not notice all damage."""
+    graph = trace.graph
+    about = [trace.origin, trace.cluster.to_dict(), graph.names, graph.edge_size is not None]
+    result = zlib.crc32(json.dumps(about).encode())
+    for array in (graph.duration, graph.output_size, graph.indptr, graph.indices, graph.sizes):
+        result = zlib.crc32(np.ascontiguousarray(array), result)
+    for name in COLUMNS:
+        result = zlib.crc32(np.ascontiguousarray(getattr(trace, name)), result)
+    return result
 
 
 def _table(rows: int, **columns: pa.Array | np.ndarray | None) -> pa.Table:
@@ -80,6 +94,8 @@ def read(path: Path) -> Trace:
     """See `Trace.load`."""
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    if path.is_dir():
+        raise TraceError(f"{path.name} is a folder; give the file that Trace.save wrote")
     try:
         table = pq.read_table(path, partitioning=None)
         metadata = table.schema.metadata or {}
@@ -97,9 +113,13 @@ def read(path: Path) -> Trace:
             f"{path.name} is of version {version} of the trace format; this course reads up to {VERSION}: update it"
         )
     try:
-        return _read_version_1(table, about)
-    except (KeyError, ValueError, TypeError, IndexError, pa.ArrowException) as error:
+        trace = _read_version_1(table, about)
+        whole = checksum(trace) == about["checksum"]
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
         raise TraceError(f"{path.name} is damaged: {error}") from error
+    if not whole:
+        raise TraceError(f"{path.name} is damaged: its contents are not those that were written")
+    return trace
 
 
 def _read_version_1(table: pa.Table, about: dict) -> Trace:

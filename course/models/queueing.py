@@ -618,7 +618,10 @@ def servers_for(
     if len(given) != 1:
         raise ValueError(f"give exactly one of {', '.join(objectives)}; got {given or 'none'}")
     if given == ["wait_quantile"]:
-        q, limit = wait_quantile
+        try:
+            q, limit = wait_quantile
+        except (TypeError, ValueError):
+            raise ValueError(f"wait_quantile is {wait_quantile!r}; it must be (q, seconds)") from None
         number("wait_quantile[0]", q, low=0, high=1 - 1e-12)
     else:
         limit = objectives[given[0]]
@@ -689,7 +692,8 @@ def halfin_whitt(quality: ArrayLike) -> Number:
     Chapters 12 and 17. Source: as `square_root_staffing`.
     """
     quality = number("quality", quality, above=0)
-    return plain(1 / (1 + quality * norm.cdf(quality) / norm.pdf(quality)))
+    density = norm.pdf(quality)
+    return plain(density / (density + quality * norm.cdf(quality)))
 
 
 def asymptotic_bounds(demands: ArrayLike, think_time: float, population: ArrayLike) -> tuple:

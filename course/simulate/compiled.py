@@ -21,14 +21,14 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
     The cache lies beside the package, or, where that cannot be written, in the user's cache folder; numba finds either
     again. ``NUMBA_CACHE_DIR`` overrides both.
     """
-    from course.graph import fork_join
+    from course.graph import TaskGraph, fork_join
     from course.simulate.lists import run
     from course.simulate.queues import DISCIPLINES, queue
 
     graph = fork_join(2, output_size=1.0)
     gaps = np.ones(3)
     steps: list[tuple[str, Callable[[], object]]] = [
-        ("paths through task graphs", lambda: (graph.span, graph.t_level())),
+        ("paths through task graphs", lambda: (graph.span, graph.t_level(), TaskGraph([1, 1], 0, [[1], []]))),
         ("task graphs on clusters", lambda: run(graph, 2)),
         *((f"queues: {name}", lambda name=name: _queue_once(queue, gaps, name)) for name in DISCIPLINES),
     ]

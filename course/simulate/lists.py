@@ -31,7 +31,7 @@ POLICIES: dict[str, Callable[[TaskGraph, Cluster, np.random.Generator], np.ndarr
 
 =========  ==========================================================================================
 list       by number: the order of the list is the order of the tasks
-fifo       first become ready, first served
+fifo       first become ready, first served; at one instant in the order of the tasks that they waited for
 lifo       last become ready, first served
 random     in a random order that ``seed`` fixes
 blevel     longest way to the end of the graph first (critical path; Hu 1961, Kohler 1975)
@@ -81,13 +81,15 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed:
 
     Notes
     -----
-    *Where.* A task goes to the idle worker that holds the most bytes of its input; if no idle worker holds any, to the
-    fastest idle one (the lowest number among equals).
+    *Where.* A task goes to the idle worker that made the most bytes of its input (what it fetched does not count);
+    if no idle worker made any, to the fastest idle one. Among equals, the faster, then the lower number. A worker is
+    idle while any of its threads is.
 
-    *Transfers.* Inputs that are elsewhere come in over the receiver's link one after the other, each taking
-    size / bandwidth, and are there ``latency`` later. The sender and the network between are never the bottleneck. What
-    one task fetched serves the next task on that worker, unless the graph gives each edge its own size (then every
-    successor reads a different part). The thread waits while the input of its task comes in.
+    *Transfers.* Inputs that are elsewhere come in over the receiver's link one after the other, in the order in which
+    the graph lists them, each taking size / bandwidth, and are there ``latency`` later. The sender and the network
+    between are never the bottleneck. What one task fetched serves the next task on that worker, unless the graph gives
+    each edge its own size (then every successor reads a different part). The thread waits while the input of its task
+    comes in.
 
     *Scheduler.* It hands out one task at a time, which takes ``scheduler_overhead`` each.
 
@@ -104,7 +106,7 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed:
     workers = cluster.workers
     latency, bandwidth = _pairs(cluster.latency, workers), _pairs(cluster.bandwidth, workers)
     network = bool((latency > 0).any() or np.isfinite(bandwidth).any())
-    speed = np.broadcast_to(np.asarray(cluster.speed, dtype=float), (workers,))
+    speed = np.full(workers, cluster.speed, dtype=float)
     rank = np.empty(workers)
     rank[np.argsort(-speed, kind="stable")] = np.arange(workers)
     after_indptr, after = graph.successor_arrays
@@ -114,12 +116,13 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed:
         graph.indices,
         after_indptr,
         after,
-        np.ascontiguousarray(graph.sizes) if network else np.empty(0),
+        # numba compiles anew for an array that cannot be written, as those of a graph: give it copies throughout.
+        np.array(graph.sizes) if network else np.empty(0),
         graph.edge_size is None,
         priority,
         _RULES.get(policy, 0) if isinstance(policy, str) else 0,
         cluster.threads_per_worker.copy(),
-        np.ascontiguousarray(speed),
+        speed,
         rank,
         latency,
         bandwidth,
@@ -162,6 +165,5 @@ def _priority(policy: Policy, graph: TaskGraph, cluster: Cluster, rng: np.random
 
 def _pairs(value: ArrayLike, workers: int) -> np.ndarray:
     """Return a network parameter as a matrix (from, to) whose sides are 1 where it does not matter."""
-    array = np.asarray(value, dtype=float)
-    shape = {0: (1, 1), 1: (1, workers), 2: (workers, workers)}[array.ndim]
-    return np.ascontiguousarray(array.reshape(shape))
+    array = np.array(value, dtype=float, order="C")
+    return array.reshape({0: (1, 1), 1: (1, workers), 2: (workers, workers)}[array.ndim])

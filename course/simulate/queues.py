@@ -65,12 +65,12 @@ class Sojourns:
     @property
     def utilization(self) -> float:
         """The share of the servers' time, from 0 to the horizon, that went into service."""
-        return float(self.service.sum() / (self.servers * self.horizon))
+        return float(self.service.sum() / (self.servers * self.horizon)) if self.horizon else 0.0
 
     @property
     def throughput(self) -> float:
         """Customers served per second, from 0 to the horizon."""
-        return len(self) / self.horizon
+        return len(self) / self.horizon if self.horizon else np.inf
 
     def number_at(self, times: ArrayLike) -> np.ndarray:
         """Return how many customers were in the system at each of the given times (arrivals count, departures not)."""
@@ -88,7 +88,7 @@ class Sojourns:
         change = np.repeat([1, -1], len(self))
         order = np.argsort(times, kind="stable")
         number = np.cumsum(change[order])[:-1]
-        return float((number * np.diff(times[order])).sum() / self.horizon)
+        return float((number * np.diff(times[order])).sum() / self.horizon) if self.horizon else 0.0
 
 
 def queue(
@@ -172,7 +172,10 @@ def _key(discipline: str, service: np.ndarray, priority: ArrayLike | None) -> np
         return -np.arange(len(service), dtype=float)
     if discipline == "sjf":
         return service
-    classes = np.asarray(priority, dtype=float)
+    try:
+        classes = np.array(priority, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"priority is {priority!r:.80}; it must be a number for each customer") from None
     if classes.shape != service.shape or np.isnan(classes).any():
         raise ValueError(f"priority has shape {classes.shape}; it must be {service.shape}, without NaN")
     return classes
@@ -180,7 +183,7 @@ def _key(discipline: str, service: np.ndarray, priority: ArrayLike | None) -> np
 
 def _times(name: str, values: ArrayLike) -> np.ndarray:
     try:
-        array = np.ascontiguousarray(values, dtype=float)
+        array = np.array(values, dtype=float)
     except (TypeError, ValueError):
         raise ValueError(f"{name} is {values!r:.80}; it must be an array of seconds") from None
     if array.ndim != 1:
