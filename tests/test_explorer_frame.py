@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from course.explorers.frame import Check, Choice, Explorer, Float, Int, exercise, set_limits
-from course.explorers.picture import encode, moving_artists
+from course.explorers.picture import Encoder, moving_artists
 from course.plots.show import show
 
 
@@ -286,11 +286,26 @@ def test_a_settings_image_names_choices_by_their_label(view, monkeypatch):
     assert said[0][2] == "Power: 2   ·   Scale: 1   ·   Kind: second   ·   Dots: yes"
 
 
+def shown(png):
+    return Image.open(io.BytesIO(png)).convert("RGB")
+
+
 def test_white_stays_white():
     image = Image.new("RGB", (64, 64), "white")
     image.paste((253, 253, 253), (0, 0, 8, 8))
-    back = Image.open(io.BytesIO(encode(image))).convert("RGB")
-    assert back.getpixel((63, 63)) == (255, 255, 255)
+    assert shown(Encoder().encode(image)).getpixel((63, 63)) == (255, 255, 255)
+
+
+def test_colours_are_kept_until_a_picture_has_a_new_one():
+    encoder = Encoder()
+    image = Image.new("RGB", (90, 90), "white")
+    for blue in range(40, 60):
+        image.paste((0, 0, blue), (0, 0, 30, 30))
+        encoder.encode(image)
+    assert encoder.choices == 1
+    image.paste((213, 94, 0), (30, 30, 60, 60))
+    assert shown(encoder.encode(image)).getpixel((45, 45)) == pytest.approx((213, 94, 0), abs=8)
+    assert encoder.choices == 2
 
 
 def test_a_closed_view_is_let_go_and_changes_do_not_pile_up():

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
-from PIL import Image
+from PIL import Image, ImageChops
 
 #: Colours that stay apart for the colour-blind (Okabe and Ito, 2008), darkest first where it matters.
 COLOURS = {
@@ -42,8 +42,13 @@ STYLE = {
     "figure.facecolor": "white", "axes.facecolor": "white",
 }  # fmt: skip
 
-#: Pixels an inch. One picture pixel is one CSS pixel.
-DPI = 100
+#: Pixels of the page an inch.
+PAGE_DPI = 100
+
+#: Pixels of the picture for each pixel of the page, across and down: sharp on a dense screen too.
+SCALE = 2
+
+_DPI = PAGE_DPI * SCALE
 
 
 def set_limits(axes: Axes, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None) -> None:
@@ -121,7 +126,7 @@ class Picture:
         self._draw = draw
         self.backgrounds = 0
         with _style():
-            self.figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+            self.figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
             self.canvas = FigureCanvasAgg(self.figure)
             self.artists = build(self.figure)
             draw(self.artists, result)
@@ -131,6 +136,7 @@ class Picture:
         self._moving = sorted(moving_artists(self.artists), key=lambda artist: artist.get_zorder())
         for artist in self._moving:
             artist.set_animated(True)
+        self._encoder = Encoder()
         self._background: Any = None
         self._paint()
 
@@ -152,45 +158,67 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        return self.canvas.get_width_height()
+        """Width and height on the page, in its pixels."""
+        width, height = self.canvas.get_width_height()
+        return width // SCALE, height // SCALE
 
     def pixels(self) -> Image.Image:
-        """Return a copy of what is drawn."""
-        return Image.frombuffer("RGBA", self.size, self.canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+        """Return a copy of what is drawn, in full resolution."""
+        size = self.canvas.get_width_height()
+        return Image.frombuffer("RGBA", size, self.canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
 
     def png(self) -> bytes:
         """Return what is drawn, encoded for speed."""
-        return encode(self.pixels())
+        return self._encoder.encode(self.pixels())
 
 
-def encode(image: Image.Image, **options: Any) -> bytes:
-    """Return a picture as PNG of at most 256 colours, which is fast to make, to send and to show.
+class Encoder:
+    """Pictures to PNG of at most 256 colours, fast: they are small to send and quick to show.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        In mode RGB.
-    **options
-        Given to Pillow's PNG writer; without any, the file is made fast rather than small.
+    Choosing the colours takes longer than all the rest, and they hardly change from one picture to the next. So
+    the first picture's colours are kept, and chosen anew when a picture has one that is far from all of them.
 
     Examples
     --------
-    >>> encode(Image.new("RGB", (4, 4)))[:4]
+    >>> Encoder().encode(Image.new("RGB", (4, 4)))[:4]
     b'\\x89PNG'
     """
+
+    #: How far a channel may be off (of 255) before the colours are chosen anew.
+    TOLERANCE = 40
+
+    def __init__(self) -> None:
+        self._palette: Image.Image | None = None
+        self.choices = 0
+
+    def encode(self, image: Image.Image) -> bytes:
+        """Return a picture (mode RGB) as the bytes of a PNG file."""
+        if self._palette is None or self._is_far(image):
+            self._palette = choose_colours(image)
+            self.choices += 1
+        return _png(image.quantize(palette=self._palette, dither=Image.Dither.NONE), compress_level=1)
+
+    def _is_far(self, image: Image.Image) -> bool:
+        # Every third pixel is enough to meet a line or a dot.
+        few = image.resize((max(1, image.width // 3), max(1, image.height // 3)), Image.Resampling.NEAREST)
+        kept = few.quantize(palette=self._palette, dither=Image.Dither.NONE).convert("RGB")
+        return max(high for _, high in ImageChops.difference(few, kept).getextrema()) > self.TOLERANCE
+
+
+def choose_colours(image: Image.Image) -> Image.Image:
+    """Return a palette (as an image, which Pillow wants) of at most 256 colours that suit a picture."""
     few = image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     # Similar colours are averaged, which makes white 254; the paper must stay white.
-    palette = few.getpalette() or []
-    white = [channel for k in range(0, len(palette), 3) for channel in _whiten(palette[k : k + 3])]
-    few.putpalette(white)
+    colours = few.getpalette() or []
+    triples = [colours[k : k + 3] for k in range(0, len(colours), 3)]
+    few.putpalette([channel for colour in triples for channel in ([255] * 3 if min(colour) >= 250 else colour)])
+    return few
+
+
+def _png(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    few.save(buffer, "PNG", **(options or {"compress_level": 1}))
+    image.save(buffer, "PNG", **options)
     return buffer.getvalue()
-
-
-def _whiten(colour: list[int]) -> list[int]:
-    return [255, 255, 255] if min(colour) >= 250 else colour
 
 
 def stored(picture: Image.Image, title: str, settings: str, finding: str) -> bytes:
@@ -209,25 +237,26 @@ def stored(picture: Image.Image, title: str, settings: str, finding: str) -> byt
     whole.paste(above, (0, 0))
     whole.paste(picture, (0, above.height))
     whole.paste(below, (0, above.height + picture.height))
-    return encode(whole, optimize=True)
+    whole = whole.reduce(SCALE)
+    return _png(whole.quantize(palette=choose_colours(whole), dither=Image.Dither.NONE), optimize=True)
 
 
 def _lines(lines: list[tuple[str, float, str, str]], width: int) -> Image.Image:
     """Write paragraphs (text, size in points, weight, colour) below each other, wrapped to a width in pixels."""
-    room = 600
+    room = 600 * SCALE
     with _style():
-        figure = Figure(figsize=(width / DPI, room / DPI), dpi=DPI)
+        figure = Figure(figsize=(width / _DPI, room / _DPI), dpi=_DPI)
         canvas = FigureCanvasAgg(figure)
-        top = room - 10.0
+        top = room - 10.0 * SCALE
         for text, size, weight, colour in lines:
             if text:
                 words = figure.text(
-                    14 / width, top / room, text, size=size, weight=weight, color=colour, va="top",
+                    14 * SCALE / width, top / room, text, size=size, weight=weight, color=colour, va="top",
                     wrap=True, parse_math=False,
                 )  # fmt: skip
-                top = words.get_window_extent(canvas.get_renderer()).y0 - 6
+                top = words.get_window_extent(canvas.get_renderer()).y0 - 6 * SCALE
         canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[: min(room, round(room - top) + 4), :, :3]
+    pixels = np.asarray(canvas.buffer_rgba())[: min(room, round(room - top) + 4 * SCALE), :, :3]
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
