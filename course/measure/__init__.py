@@ -16,8 +16,23 @@ Dask is imported here and nowhere else in the package.
 from __future__ import annotations
 
 from course.measure import workloads
+from course.measure.calibration import Estimate, Machine, calibrate
+from course.measure.comparison import Comparison, compare
 from course.measure.recording import Recorder, record
 from course.measure.start import cluster
 from course.measure.workloads import Load, poisson_load, run_graph
 
-__all__ = ["Load", "Recorder", "cluster", "poisson_load", "record", "run_graph", "workloads"]
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Load",
+    "Machine",
+    "Recorder",
+    "calibrate",
+    "cluster",
+    "compare",
+    "poisson_load",
+    "record",
+    "run_graph",
+    "workloads",
+]

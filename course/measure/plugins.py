@@ -6,6 +6,7 @@ not have this package installed. They may therefore use nothing of the package b
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from time import time
 from typing import Any
@@ -25,15 +26,18 @@ class SchedulerRecorder(SchedulerPlugin):
         self.workers: dict[str, tuple[Any, int]] = {}  # address: name, threads
 
     async def start(self, scheduler: Scheduler) -> None:
+        """Note the workers that are there."""
         self.scheduler = scheduler
         for address in scheduler.workers:
             self.add_worker(scheduler, address)
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """Note a worker's name and threads."""
         state = scheduler.workers[worker]
         self.workers[worker] = (state.name, state.nthreads)
 
     def update_graph(self, scheduler: Scheduler, *, tasks: list[Any], **_: Any) -> None:
+        """Keep what each new task depends on."""
         if self.since is None:
             self.since = time()
         for key in tasks:
@@ -44,6 +48,7 @@ class SchedulerRecorder(SchedulerPlugin):
                     self.data[state.key] = state.nbytes
 
     def transition(self, key: Any, start: str, finish: str, *_: Any, **report: Any) -> None:
+        """Keep the report of an execution that ended."""
         # Only the end of an execution carries the worker's report.
         if "startstops" in report:
             end = (report["worker"], report.get("thread") or 0, report.get("nbytes") or 0, report["startstops"])
@@ -58,20 +63,34 @@ class WorkerRecorder(WorkerPlugin):
         self.failures: list[tuple[Any, int, list[dict[str, Any]]]] = []
 
     def setup(self, worker: Worker) -> None:
+        """Give the worker a log of transfers that does not drop the oldest."""
         self.worker = worker
         self.usual_log = worker.transfer_incoming_log
         worker.transfer_incoming_log = self.log = deque()
 
     def teardown(self, worker: Worker) -> None:
+        """Give the worker its usual log back."""
         if worker.transfer_incoming_log is self.log:
             self.usual_log.extend(self.log)
             worker.transfer_incoming_log = self.usual_log
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
+        """Keep the report of an attempt that failed."""
         # The scheduler passes on the report of the last attempt only; the others are kept here.
         if finish == "error" and (state := self.worker.state.tasks.get(key)) is not None:
             thread = self.worker.state.threads.get(key) or 0
             self.failures.append((key, thread, list(state.startstops)))
+
+
+class QuietEnd(WorkerPlugin):
+    """Keeps a worker process from reporting, with a traceback, that the scheduler it served has just been closed."""
+
+    name = "course-quiet-end"
+
+    def setup(self, worker: Worker) -> None:
+        """Leave out the record of a heartbeat that found no scheduler."""
+        for handler in logging.getLogger("distributed").handlers:
+            handler.addFilter(lambda record: "scheduler during heartbeat" not in record.getMessage())
 
 
 def count_unfinished(name: str, dask_scheduler: Scheduler) -> int:
@@ -91,9 +110,7 @@ def collect_scheduler(name: str, dask_scheduler: Scheduler) -> dict[str, Any]:
     return {
         "names": [str(key) for key in number],
         "since": recorder.since,
-        "dependencies": [
-            [number[k] for k in recorder.dependencies.get(key, ()) if k in number] for key in number
-        ],
+        "dependencies": [[number[k] for k in recorder.dependencies.get(key, ()) if k in number] for key in number],
         "data": [recorder.data.get(key, 0) for key in number],
         "workers": [[address, str(label), threads] for address, (label, threads) in recorder.workers.items()],
         "ends": [

@@ -20,6 +20,8 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Nanny
 from distributed.system import MEMORY_LIMIT
 
+from course.measure import plugins
+
 # A worker process that has not reported within this time (seconds) counts as not startable.
 START_TIMEOUT = 60.0
 _FOLDER_PREFIX = "course-dask-"
@@ -181,12 +183,14 @@ def _local(
                 running = _LocalCluster(worker_class=_PromptNanny, death_timeout=START_TIMEOUT, **settings)
             except (OSError, RuntimeError, TimeoutError) as error:
                 print(f"The workers are threads of this process, because processes did not start: {error}")
-                settings["host"] = options.get("host")
+                settings["host"], processes = options.get("host"), False
         if running is None:
             running = _LocalCluster(processes=False, **settings)
         client = None
         try:
             client = Client(running)
+            if processes:
+                client.register_plugin(plugins.QuietEnd())
             yield client
         finally:
             with _quiet_close():

@@ -199,7 +199,13 @@ def run_graph(
 def _tasks(graph: TaskGraph, keys: list[Any], work: Callable[..., Any]) -> dict[Any, Any]:
     """Return the graph as Dask's own: a dict of (function, arguments)."""
     return {
-        key: (_call, work, float(graph.duration[i]), int(graph.output_size[i]), [keys[p] for p in graph.predecessors(i)])
+        key: (
+            _call,
+            work,
+            float(graph.duration[i]),
+            int(graph.output_size[i]),
+            [keys[p] for p in graph.predecessors(i)],
+        )
         for i, key in enumerate(keys)
     }
 
@@ -269,14 +275,14 @@ class Load:
 
     @property
     def gap(self) -> float:
-        """Median time from the end of one request to the start of the next one that was waiting for it [s].
+        """Mean time from the end of one request to the start of the next one that was waiting for it [s].
 
         A pure queue has none: it is the worker's own work between two tasks, and it occupies the server.
         """
         ends = np.sort(self.stop)
         queued = np.flatnonzero((self.busy >= self.servers) & (self.wait > 2 * self.delay))
         last = ends[np.searchsorted(ends, self.start[queued], side="right") - 1]
-        return float(np.median(self.start[queued] - last)) if len(queued) else 0.0
+        return float(np.mean(self.start[queued] - last)) if len(queued) else 0.0
 
 
 def poisson_load(
@@ -319,13 +325,14 @@ def poisson_load(
     *Why one worker.* A queue with c servers needs one queue, first come, first served. The requests for one worker
     wait in that worker's own queue and a thread takes the next one the moment it is free. With c workers of one thread
     the requests are dealt out to workers as they come: Dask keeps a queue at the scheduler for groups of tasks that are
-    submitted together, not for tasks submitted one by one, and moves tasks between workers only by stealing. On the
-    machine of the authors 400 requests on 4 workers then started out of order 23 times, on one worker never.
+    submitted together, not for tasks submitted one by one, and moves tasks between workers only by stealing. On one
+    machine 400 requests on 4 workers then started out of order 23 times, on one worker never.
 
     *What Dask adds.* A request is on its way for a few milliseconds before it is in the queue (`Load.delay`: the
-    client and the scheduler send messages in batches), and a server is idle for a millisecond or so between two requests
-    (`Load.gap`). The delay adds to every wait; the gap acts like a longer service. To compare with a formula or
-    a simulation, give it ``arrival + delay`` and ``service + gap``; or make the service times long against both.
+    client and the scheduler send messages in batches), and a server is idle for a millisecond or so between two
+    requests (`Load.gap`). The delay adds to every wait; the gap acts like a longer service. To compare with a formula or
+    a simulation, give it ``arrival + delay`` and ``stop - start + gap``; or make the service times long against both.
+    ``cluster(1, servers, processes=False)`` has the shorter way: sleeping servers share one interpreter well.
 
     *What to compare.* The mean wait of a few hundred requests at a utilization of 0.8 scatters by tens of per cent
     around Erlang C, in any system: compare with the exact recursion on the same ``arrival`` and ``service`` (Lindley;
