@@ -87,6 +87,8 @@ class TaskGraph:
         self.edge_size: np.ndarray | None = None
         if edge_size is not None:
             self.edge_size = _costs("edge_size", edge_size, len(self.indices))
+            if not len(self.indices):
+                self.edge_size = None  # nothing to tell apart
         self.names: tuple[str, ...] | None = None
         if names is not None:
             self.names = tuple(str(name) for name in names)

@@ -1,0 +1,53 @@
+"""What holds for every test: a learner's folder of its own, no window, no process left behind, the same examples."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+# Before anything of the course is imported, here and in the processes that tests start.
+_HOME = tempfile.TemporaryDirectory(prefix="course-tests-", ignore_cleanup_errors=True)
+os.environ["COURSE_HOME"] = _HOME.name
+os.environ["MPLBACKEND"] = "Agg"
+
+settings.register_profile("course", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.load_profile("course")
+
+DATA = Path(__file__).parent / "data"
+
+
+def _children() -> list[psutil.Process]:
+    """Return our processes; Python's own helper that counts shared resources ends with us, and is left out."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command = " ".join(process.cmdline())
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in command:
+            found.append(process)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind():
+    """Fail when a process that the tests started is still there after the last of them."""
+    before = {process.pid for process in _children()}
+    yield
+    left = [process for process in _children() if process.pid not in before]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    names = [" ".join(process.cmdline())[:200] for process in alive if process.is_running()]
+    for process in alive:
+        process.kill()
+    _HOME.cleanup()
+    assert not names, f"these processes were left behind: {names}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Point at the folder anew before each test: the one before may have unset it."""
+    os.environ["COURSE_HOME"] = _HOME.name
