@@ -111,7 +111,8 @@ def test_the_picture_shows_the_artists_where_a_full_redraw_would(view):
     blitted = np.asarray(view.picture.pixels()).astype(int)
     for artist in moving_artists(view.picture.artists):
         artist.set_animated(False)
-    view.picture.canvas.draw()
+    with matplotlib.rc_context({"text.hinting": "no_hinting"}):
+        view.picture.canvas.draw()
     full = np.asarray(view.picture.pixels()).astype(int)
     # Only what overlaps a moving artist (a spine, a tick) may lie above it in one and below it in the other.
     assert (np.abs(blitted - full).max(axis=2) > 8).mean() < 0.002
@@ -270,7 +271,7 @@ def test_the_same_settings_give_the_same_stored_picture(view):
     other = view.stored_png()
     view.reset()
     assert view.stored_png() == first != other
-    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "lines.linewidth": 9}):
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "text.hinting": "force_autohint"}):
         again = TOY.view()
         assert again.stored_png() == first
         again.close()
