@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -76,7 +77,7 @@ def test_levels_and_paths_are_those_of_networkx(graph):
     assert graph.span == pytest.approx(networkx.dag_longest_path_length(theirs), rel=1e-12)
     path = graph.critical_path()
     assert graph.duration[path].sum() == pytest.approx(graph.span, rel=1e-12)
-    assert all(before in graph.predecessors(after) for before, after in zip(path, path[1:], strict=False))
+    assert all(before in graph.predecessors(after) for before, after in itertools.pairwise(path))
     assert len(graph.predecessors(path[0])) == 0 or graph.t_level()[path[0]] == 0
     bottom, top = graph.b_level(), graph.t_level()
     for task in range(len(graph)):
@@ -336,7 +337,10 @@ def test_a_million_tasks():
         (([1, 2], 0, [[], "0"]), "got a str"),
         (([1, 2], 0, [0, 1]), "predecessors must hold a sequence for each task; got [0, 1]"),
         (([1, 2], 0, 7), "predecessors must hold a sequence for each task; got 7"),
-        (([1, 2], 0, (np.array([0, 1]), np.array([0]))), "indptr must be 3 numbers that rise from 0 to len(indices) = 1"),
+        (
+            ([1, 2], 0, (np.array([0, 1]), np.array([0]))),
+            "indptr must be 3 numbers that rise from 0 to len(indices) = 1",
+        ),
         (([1, 2], 0, (np.array([0, 1, 0]), np.array([0]))), "indptr must be 3 numbers that rise"),
         (([1, 2], 0, (np.array([1, 1, 1]), np.array([0]))), "indptr must be 3 numbers that rise"),
         (([1, 2], 0, (np.array([0, 0, 1]), np.array([0.5]))), "indptr and indices must be arrays of whole numbers"),
@@ -364,7 +368,7 @@ def test_a_cycle_is_named_in_its_order():
     cycle = error.value.cycle
     assert cycle[0] == cycle[-1]
     assert set(cycle) == {"a", "c", "d"}
-    assert list(zip(cycle, cycle[1:], strict=False))[0] in {("a", "c"), ("c", "d"), ("d", "a")}
+    assert next(iter(itertools.pairwise(cycle))) in {("a", "c"), ("c", "d"), ("d", "a")}
     assert str(error.value) == f"the tasks wait for each other in a circle: {' → '.join(cycle)}"
     with pytest.raises(CycleError, match="in a circle: 1 → 1"):
         TaskGraph([1, 2], 0, [[], [1]])
@@ -385,7 +389,7 @@ def test_closing_a_path_is_a_cycle(graph, data):
     with pytest.raises(CycleError) as error:
         TaskGraph(graph.duration, 0, rows)
     cycle = [int(name) for name in error.value.cycle]
-    assert all(before in rows[after] for before, after in zip(cycle, cycle[1:], strict=False))
+    assert all(before in rows[after] for before, after in itertools.pairwise(cycle))
 
 
 def test_a_graph_does_not_change():

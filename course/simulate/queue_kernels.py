@@ -109,6 +109,8 @@ def shortest_remaining(arrival: np.ndarray, service: np.ndarray, servers: int) -
             if running[k] < 0 or left[i] < until[k] - now:
                 if running[k] >= 0:
                     left[running[k]] = until[k] - now
+                    if start[running[k]] == now:  # both came at this instant: it has had no service yet
+                        start[running[k]] = np.nan
                     n_waiting = push(wait_key, waiting, n_waiting, left[running[k]], running[k])
                 running[k], until[k], start[i] = i, now + left[i], now
             else:
