@@ -1,0 +1,203 @@
+"""List scheduling step by step: what is ready, what is chosen and why, and the Gantt chart so far (chapter 05)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+
+from course.explorers.frame import COLOURS, Choice, Explorer, Int, set_limits
+from course.graph import TaskGraph, cholesky, fork_join, graham_anomaly, random_dag, tree_reduce
+from course.plots.graphs import layout
+from course.simulate import POLICIES, run
+from course.trace import Trace
+
+MOST = 24
+"""The tasks that a picture has room for."""
+
+
+def _graham_without_two_constraints() -> TaskGraph:
+    graham = graham_anomaly()
+    return TaskGraph.from_edges(graham.duration, [(0, 8), (3, 6), (3, 7)], names=graham.names)
+
+
+GRAPHS = {
+    "Graham's nine tasks": graham_anomaly,
+    "… each 1 s shorter": lambda: graham_anomaly().replace(duration=graham_anomaly().duration - 1),
+    "… without T4→T5, T4→T6": _graham_without_two_constraints,
+    "fork and join": lambda: fork_join(6),
+    "reduction tree": lambda: tree_reduce(8),
+    "Cholesky 4 × 4": lambda: cholesky(4, duration=3.0),
+    "random": lambda: random_dag(14, 0.12, duration=3.0, seed=4),
+}
+WHY = {
+    "list": "it is the first on the list",
+    "blevel": "the longest way to the end begins with it",
+    "lpt": "it is the longest",
+    "spt": "it is the shortest",
+    "random": "the dice say so",
+}
+WAITING, READY, RUNNING, DONE = range(4)
+FILL = np.array(["#FFFFFF", "#FBE3A6", "#8EC3E6", "#D1D5DB"])
+
+
+@dataclass(frozen=True)
+class Step:
+    """The state of a schedule right after its k-th decision."""
+
+    graph: TaskGraph
+    trace: Trace
+    workers: int
+    policy: str
+    k: int  # decisions made
+    now: float
+    started: np.ndarray  # (n,) whether each task has started
+    state: np.ndarray  # (n,) WAITING, READY, RUNNING or DONE
+    chosen: int  # the task of the last decision, −1 before the first
+    choice: list[int]  # the tasks that were ready when it was made
+
+
+def compute(graph: str, workers: int, policy: str, step: int) -> Step:
+    """Simulate the whole run and return its state after ``step`` decisions (at most one for each task)."""
+    tasks = GRAPHS[graph]()
+    n = len(tasks)
+    trace = run(tasks, workers, policy, seed=1)
+    start, stop = trace.task_times()
+    priority = POLICIES[policy](tasks, trace.cluster, np.random.default_rng(1))
+    decisions = np.lexsort((np.arange(n), priority, start))
+    k = min(step, n)
+    chosen = int(decisions[k - 1]) if k else -1
+    now = float(start[chosen]) if k else 0.0
+    started = np.zeros(n, dtype=bool)
+    started[decisions[:k]] = True
+    done = started & (stop <= now)
+    met = np.array([done[tasks.predecessors(i)].all() for i in range(n)])
+    state = np.where(done, DONE, np.where(started, RUNNING, np.where(met, READY, WAITING)))
+    choice = [i for i in range(n) if met[i] and (not started[i] or i == chosen)] if k else []
+    return Step(tasks, trace, workers, policy, k, now, started, state, chosen, choice)
+
+
+def finding(step: Step) -> str:
+    """Say what the last decision was and why; at the end, how the schedule compares with its bound."""
+    n, name = len(step.graph), step.graph.name
+    makespan = step.trace.makespan
+    bound = max(step.graph.work / step.workers, step.graph.span)
+    if step.k == 0:
+        ready = ", ".join(name(i) for i in np.flatnonzero(step.state == READY))
+        return f"Nothing has started. Ready: {ready}. No schedule on {step.workers} workers ends before {bound:.3g} s."
+    others = [name(i) for i in step.choice if i != step.chosen]
+    worker = step.trace.worker[step.chosen]
+    text = f"Step {step.k} of {n}, at {step.now:.3g} s: worker {worker} is idle and starts {name(step.chosen)}"
+    text += f" rather than {', '.join(others)}: {WHY[step.policy]}." if others else ", the only task that is ready."
+    if step.k == n:
+        text += f" The last task ends at {makespan:.3g} s, {makespan / bound:.2f} times the lower bound {bound:.3g} s."
+    return text
+
+
+def build(figure: Figure) -> dict[str, Any]:
+    """Make the graph on the left and the Gantt chart on the right."""
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
+    left.set_title("The tasks: waiting, ready, running, done")
+    left.grid(False)
+    left.set(xticks=[], yticks=[])
+    for side in left.spines.values():
+        side.set_visible(False)
+    right.set_title("The schedule so far")
+    right.set(xlabel="time (s)", ylim=(5.6, -0.6), yticks=range(6), yticklabels=[f"worker {w}" for w in range(6)])
+    right.grid(False, axis="y")
+    for index, (word, colour) in enumerate(zip(["waiting", "ready", "running", "done"], FILL, strict=True)):
+        place = 0.02 + 0.25 * index
+        left.plot([place], [-0.03], "o", transform=left.transAxes, clip_on=False, color=colour, mec=COLOURS["ink"])
+        left.text(place + 0.025, -0.03, word, transform=left.transAxes, va="center", fontsize=9)
+    edges = left.add_collection(LineCollection([], colors="#9CA3AF", linewidths=1.0, zorder=1))
+    nodes = left.scatter([], [], s=560, edgecolors=COLOURS["ink"], zorder=2)
+    bars = right.add_collection(PolyCollection([], edgecolors=COLOURS["blue"], linewidths=0.9))
+    return {
+        "left": left,
+        "right": right,
+        "edges": edges,
+        "nodes": nodes,
+        "bars": bars,
+        "now": right.axvline(0, color=COLOURS["orange"], linewidth=1.6),
+        "bound": right.axvline(0, color=COLOURS["grey"], linewidth=1.2, linestyle=":"),
+        "names": [left.text(0, 0, "", ha="center", va="center", fontsize=7.5, zorder=3) for _ in range(MOST)],
+        "labels": [right.text(0, 0, "", ha="center", va="center", fontsize=8.5) for _ in range(MOST)],
+    }
+
+
+def _short(name: str) -> str:
+    """Return a name that fits into a circle: "trsm 1 0" becomes "trsm" over "1 0"."""
+    return name.replace(" ", "\n", 1)
+
+
+def draw(artists: dict[str, Any], step: Step) -> None:
+    """Colour the tasks by their state and draw the bars of those that have started."""
+    graph, trace = step.graph, step.trace
+    place = layout(graph)
+    low, high = place.min(axis=0), place.max(axis=0)
+    set_limits(artists["left"], (low[0] - 0.4, high[0] + 0.4), (low[1] - 0.6, high[1] + 0.6))
+    after = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+    artists["edges"].set_segments(np.stack([place[graph.indices], place[after]], axis=1))
+    artists["nodes"].set_offsets(place)
+    artists["nodes"].set_facecolors(FILL[step.state].tolist())
+    widths = np.where(np.arange(len(graph)) == step.chosen, 2.6, 0.9)
+    artists["nodes"].set_linewidths(widths)
+    set_limits(artists["right"], (0, trace.makespan * 1.04))
+    boxes, colours = [], []
+    for i in range(MOST):
+        name, label = artists["names"][i], artists["labels"][i]
+        inside = i < len(graph)
+        name.set_text(_short(graph.name(i)) if inside else "")
+        if inside:
+            name.set_position(place[i])
+        shown = inside and step.started[i]
+        wide = shown and trace.stop[i] - trace.start[i] > trace.makespan * 0.016 * len(graph.name(i))
+        label.set_text(graph.name(i) if wide else "")
+        if shown:
+            begin, end, lane = trace.start[i], trace.stop[i], trace.worker[i]
+            boxes.append([(begin, lane - 0.36), (end, lane - 0.36), (end, lane + 0.36), (begin, lane + 0.36)])
+            colours.append("#F3B58A" if i == step.chosen else "#BBD9EC")
+            label.set_position(((begin + end) / 2, lane))
+    artists["bars"].set_verts(boxes)
+    artists["bars"].set_facecolors(colours)
+    artists["now"].set_xdata([step.now, step.now])
+    bound = max(graph.work / step.workers, graph.span)
+    artists["bound"].set_xdata([bound, bound])
+
+
+explorer = Explorer(
+    id="list-scheduling",
+    title="Which task starts next, and why?",
+    compute=compute,
+    build=build,
+    draw=draw,
+    finding=finding,
+    controls={
+        "graph": Choice("Graph", list(GRAPHS), "Graham's nine tasks"),
+        "workers": Int("Workers", 1, 6, 3),
+        "policy": Choice(
+            "Policy",
+            {
+                "the list": "list",
+                "longest way to the end": "blevel",
+                "longest task": "lpt",
+                "shortest task": "spt",
+                "random": "random",
+            },
+            "list",
+        ),
+        "step": Int("Step", 0, MOST, 5),
+    },
+    presets={
+        "From the start": {"step": 0},
+        "A fourth worker": {"workers": 4, "step": 9},
+        "Shorter tasks": {"graph": "… each 1 s shorter", "step": 9},
+        "Fewer constraints": {"graph": "… without T4→T5, T4→T6", "step": 9},
+        "Longest way first": {"policy": "blevel", "workers": 4, "step": 9},
+    },
+    width=10.0,
+    height=4.0,
+)
