@@ -45,7 +45,7 @@ quick: setup
 	@"$(RUN)" -m pytest -m 'not slow and not browser' course tests --ignore=tests/browser $(ARGS)
 
 bench: setup
-	@"$(RUN)" -m tests.bench $(ARGS)
+	@"$(RUN)" tests/bench $(ARGS)
 
 notebooks: setup
 	@"$(RUN)" -m course.notebook exercises

@@ -1,6 +1,8 @@
 """Print one table of all benchmarks: ours against a peer, and whether the target is met.
 
-    python -m tests.bench [NAME…]        (make bench)
+    python tests/bench [NAME…]        (make bench)
+
+Not ``python -m tests.bench``: an installed package (ciw) brings a ``tests`` of its own.
 
 Each ``bench_*.py`` here has ``bench() -> list[dict]``; a row has the keys ``work`` (what is done), ``ours`` and
 ``peer`` (figures in ``unit``), ``ratio`` (how many times better ours is), ``target`` (the smallest ratio that
@@ -62,7 +64,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmarks named, or all, one after the other."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="The benchmarks, as one table.")
+    parser = argparse.ArgumentParser(prog="python tests/bench", description="The benchmarks, as one table.")
     parser.add_argument("name", nargs="*", choices=[*names(), []], metavar="NAME", help=", ".join(names()))
     wanted = parser.parse_args(argv).name or names()
     rows: list[dict[str, Any]] = []
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in wanted:
         print(f"{name} …", file=sys.stderr, flush=True)
         try:
-            for row in importlib.import_module(f"tests.bench.bench_{name}").bench():
+            for row in importlib.import_module(f"bench_{name}").bench():
                 if missing := KEYS - row.keys():
                     raise KeyError(f"bench_{name}.bench() gave a row without {', '.join(sorted(missing))}")
                 rows.append(row)
