@@ -273,9 +273,9 @@ class Trace:
             if kind == COMPUTE and thread >= 0:
                 used[process, thread] = f"thread {thread}"
             else:
-                # Slices of one lane must not overlap: take the first lane that is free.
+                # Slices of one lane must not overlap (by more than rounding): take the first lane that is free.
                 free = lanes.setdefault((process, kind), [])
-                lane = next((k for k, until in enumerate(free) if until <= self.start[i]), len(free))
+                lane = next((k for k, until in enumerate(free) if until <= self.start[i] + 1e-10), len(free))
                 free[lane : lane + 1] = [float(self.stop[i])]
                 thread = threads + len(KINDS) * lane + kind
                 used[process, thread] = KINDS[kind]

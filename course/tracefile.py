@@ -128,6 +128,8 @@ def _read_version_1(table: pa.Table, about: dict) -> Trace:
         raise TraceError(f"it has {table.num_rows} rows; {n} tasks and {rows} events were written")
     tasks, events = table.slice(0, n), table.slice(n)
     before = tasks["predecessors"].combine_chunks()
+    if before.null_count:
+        raise TraceError("tasks have no predecessors; not even an empty list of them")
     indptr = np.concatenate([[0], np.cumsum(before.value_lengths().to_numpy(zero_copy_only=False))]).astype(np.int64)
     graph = TaskGraph(
         tasks["duration"].to_numpy(),

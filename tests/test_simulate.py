@@ -319,7 +319,7 @@ def test_a_policy_of_ones_own():
         (lambda: run(chain(2), 1, policy="best"), "policy is 'best'; it must be one of list, fifo"),
         (
             lambda: run(chain(2), 1, policy=[1, 2, 3]),
-            "priorities have shape (3,); there must be one number for each of 2",
+            "shape (3,); there must be one number for each of 2",
         ),
         (lambda: run(chain(2), 1, policy=[1, math.nan]), "contain NaN"),
         (lambda: run(chain(2), 1, policy=["a", "b"]), "it must give a number for each task"),
@@ -375,7 +375,8 @@ def test_every_call_uses_what_warm_up_compiled():
         map_reduce(2, 2, output_size=3.0),
         TaskGraph([]),
     ):
-        graph.b_level(), graph.t_level(edge_cost=1.0)
+        graph.b_level()
+        graph.t_level(edge_cost=1.0)
         for cluster in (
             Cluster(1), Cluster(1, speed=2.0, latency=1.0), Cluster(2, speed=[1.0, 2.0], bandwidth=[1.0, 2.0]),
             Cluster(2, latency=np.ones((2, 2)).T, threads=np.array([1, 2], dtype=np.int32), scheduler_overhead=1.0),
