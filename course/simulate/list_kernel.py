@@ -27,6 +27,7 @@ def simulate(
     latency: np.ndarray,  # (1 or w, 1 or w): from, to
     bandwidth: np.ndarray,
     overhead: float,
+    release_delay: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return worker, thread, handed out, start, stop of each task; task, source, start, stop of each transfer."""
     n, workers = len(duration), len(threads)
@@ -60,9 +61,10 @@ def simulate(
         n_idle = push(idle_key, idle, n_idle, rank[w], w)
     total_free = slots
 
-    # Running tasks, by when they stop.
-    stop_key, running = np.empty(slots + 1), np.empty(slots + 1, np.int32)
-    n_running = 0
+    # What happens next, by time: task i stops, or (as i + n) its end becomes known, so that successors may be ready.
+    room = slots + 1 + (n if release_delay > 0 else 0)
+    event_key, events = np.empty(room), np.empty(room, np.int64)
+    n_events = 0
 
     # Data: what is where. A table of (task, worker) → when it is there, with open addressing.
     edges = len(sizes)
@@ -146,22 +148,28 @@ def simulate(
 
             start[task] = begin
             stop[task] = begin + duration[task] / speed[w]
-            n_running = push(stop_key, running, n_running, stop[task], task)
+            n_events = push(event_key, events, n_events, stop[task], task)
 
-        if n_running == 0:
+        if n_events == 0:
             break
-        # To the next stop; all that stop at that instant do so before anything is handed out.
-        now = stop_key[0]
-        while n_running > 0 and stop_key[0] == now:
-            task = running[0]
-            n_running = pop(stop_key, running, n_running)
-            w = where[task]
-            stack[first_slot[w] + free[w]] = thread_of[task]
-            free[w] += 1
-            total_free += 1
-            if not in_idle[w]:
-                in_idle[w] = True
-                n_idle = push(idle_key, idle, n_idle, rank[w], w)
+        # To the next event; all that happens at that instant does so before anything is handed out.
+        now = event_key[0]
+        while n_events > 0 and event_key[0] == now:
+            task = events[0]
+            n_events = pop(event_key, events, n_events)
+            if task < n:
+                w = where[task]
+                stack[first_slot[w] + free[w]] = thread_of[task]
+                free[w] += 1
+                total_free += 1
+                if not in_idle[w]:
+                    in_idle[w] = True
+                    n_idle = push(idle_key, idle, n_idle, rank[w], w)
+                if release_delay > 0:
+                    n_events = push(event_key, events, n_events, now + release_delay, task + n)
+                    continue
+            else:
+                task -= n
             for e in range(after_indptr[task], after_indptr[task + 1]):
                 next_task = after[e]
                 missing[next_task] -= 1

@@ -91,7 +91,8 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed:
     each edge its own size (then every successor reads a different part). The thread waits while the input of its task
     comes in.
 
-    *Scheduler.* It hands out one task at a time, which takes ``scheduler_overhead`` each.
+    *Scheduler.* It hands out one task at a time, which takes ``scheduler_overhead`` each. A task becomes ready
+    ``release_delay`` after the last of its predecessors ended; its worker is idle at once.
 
     Taught in chapter 05.
 
@@ -127,6 +128,7 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed:
         latency,
         bandwidth,
         float(cluster.scheduler_overhead),
+        float(cluster.release_delay),
     )
     n, moved = len(graph), len(moved_task)
     tasks = np.arange(n, dtype=np.int32)

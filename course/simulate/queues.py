@@ -50,7 +50,9 @@ class Sojourns:
     @cached_property
     def wait(self) -> np.ndarray:
         """Seconds in the system without being served: response − service."""
-        return np.maximum(self.response - self.service, 0.0)  # rounding must not make it negative
+        wait = self.response - self.service
+        # Rounding late in a long run must not make somebody wait who did not, or wait less than nothing.
+        return np.where(wait > 4 * np.spacing(self.stop), wait, 0.0)
 
     @property
     def slowdown(self) -> np.ndarray:
