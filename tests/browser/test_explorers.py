@@ -197,6 +197,7 @@ def test_a_chapters_explorers(path, open_notebook):
     opened.run_all()
     assert opened.errors() == []
     assert opened.dialog() is None
+    opened.explorers.nth(explorers - 1).wait_for()
     assert opened.explorers.count() == explorers
     for k in range(explorers):
         explorer = opened.explorers.nth(k)
