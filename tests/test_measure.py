@@ -351,7 +351,11 @@ def foreign_cluster(tmp_path):
     file = tmp_path / "scheduler.json"
     common = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
     command = [sys.executable, "-c", _FOREIGN.format("scheduler"), *common, "--port", "0"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": {**os.environ, "TMPDIR": str(tmp_path)},
+    }
     processes = [subprocess.Popen([*command, "--dashboard-address", "127.0.0.1:0"], **quiet)]
     while not file.exists():
         time.sleep(0.05)
