@@ -27,6 +27,8 @@ class Cluster:
         Bytes per second into a worker: for all, by receiver, or by (source, receiver).
     scheduler_overhead : float
         Seconds of the (one) scheduler's time that every task costs. Its inverse is the cluster's ceiling in tasks/s.
+    release_delay : float
+        Seconds from the end of a task until its successors can start: the messages to the scheduler and back.
     names : tuple of str, optional
         Names of the workers, for pictures and reports.
 
@@ -54,6 +56,7 @@ class Cluster:
     latency: float | np.ndarray = 0.0
     bandwidth: float | np.ndarray = np.inf
     scheduler_overhead: float = 0.0
+    release_delay: float = 0.0
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class Cluster:
         self._check("latency", ((), (w, w)), low=0.0)
         self._check("bandwidth", ((), (w,), (w, w)), low=0.0, open_low=True, infinite=True)
         self._check("scheduler_overhead", ((),), low=0.0)
+        self._check("release_delay", ((),), low=0.0)
         if self.names is not None:
             object.__setattr__(self, "names", tuple(str(name) for name in self.names))
             if len(self.names) != w:

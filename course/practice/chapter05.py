@@ -258,10 +258,10 @@ EXERCISES = [
         },
         hints=(
             "Time jumps from one end of a task to the next. What can start only changes there.",
-            "Keep the running tasks as pairs (end, task) in a heap. At each moment take off all that end now; then start "
-            "ready tasks, smallest number first, while a worker is free.",
-            "A loop: while there are ready tasks and free workers, start min(ready); then now = the smallest end, remove "
-            "all tasks that end then, and add to ready each task whose predecessors are all done.",
+            "Keep the running tasks as pairs (end, task) in a heap. At each moment take off all that end now; then "
+            "start ready tasks, smallest number first, while a worker is free.",
+            "A loop: while there are ready tasks and free workers, start min(ready); then now = the smallest end, "
+            "remove all tasks that end then, and add to ready each task whose predecessors are all done.",
         ),
     ),
     Exercise(
@@ -299,7 +299,7 @@ EXERCISES = [
         judge=_judge_worst,
         behaviour="durations on which longest first takes 11/9 of the best time on 3 workers",
         hints=(
-            "The bound is 4/3 − 1/(3m). For m = 2 it is reached by 3, 3, 2, 2, 2: longest first takes 7, the best is 6.",
+            "The bound is 4/3 − 1/(3m). For m = 2, 3 3 2 2 2 reach it: longest first takes 7, the best is 6.",
             "There are 2m + 1 tasks: three of length m, and two of each length from m + 1 to 2m − 1.",
             "For m = 3: two tasks of 5, two of 4 and three of 3.",
         ),
@@ -317,11 +317,11 @@ EXERCISES = [
         timed=_contest,
         cost=_makespan,
         target=1.18,
-        behaviour="a priority for each task, smallest first, with which the 4 workers need 1.18 times less time in the mean",
+        behaviour="a priority for each task, smallest first, that shortens the runs on 4 workers by a factor of 1.18",
         hints=(
             "Shortest first keeps the long ways for the end, when there is nothing left to run beside them.",
             "What matters of a task is what can only follow after it.",
-            "Give each task minus its b-level: minus the longest sum of durations from its start to the end of the graph.",
+            "Give each task minus its b-level: the longest sum of durations from its start to the end of the graph.",
         ),
     ),
     Exercise(
