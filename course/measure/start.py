@@ -153,11 +153,12 @@ def _configured() -> bool:
 @contextlib.contextmanager
 def _joined() -> Iterator[Client]:
     # Joining makes a scratch folder too.
-    with _spill_folder() as folder, dask.config.set({"temporary-directory": str(folder)}), Client() as client:
-        info = client.scheduler_info(n_workers=-1)["workers"].values()
-        slots = sum(worker["nthreads"] for worker in info)
-        print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
-        yield client
+    with _spill_folder() as folder, _unchanged_environment(), dask.config.set({"temporary-directory": str(folder)}):  # noqa: SIM117
+        with Client() as client:
+            info = client.scheduler_info(n_workers=-1)["workers"].values()
+            slots = sum(worker["nthreads"] for worker in info)
+            print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
+            yield client
 
 
 @contextlib.contextmanager
