@@ -24,6 +24,10 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
     """Return (worker, start, stop) of each task and the set of transfers, as the notes of `run` describe them."""
     n, workers = len(graph), cluster.workers
     before = [graph.predecessors(i).tolist() for i in range(n)]
+    waiting_for: list[list[int]] = [[] for _ in range(n)]
+    for i, needs in enumerate(before):
+        for task in needs:
+            waiting_for[task].append(i)
     sizes = np.split(np.asarray(graph.sizes), graph.indptr[1:-1]) if n else []
     speed = [float(s) for s in np.broadcast_to(cluster.speed, workers)]
     latency = np.broadcast_to(cluster.latency, (workers, workers))
@@ -80,15 +84,11 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
                 _, task = heapq.heappop(running)
                 done.add(task)
                 free[where[task]] += 1
-                for after in _after(before, task):
+                for after in waiting_for[task]:
                     if all(i in done for i in before[after]):
                         becomes_ready(after)
     assert len(done) == n
     return where, start, stop, transfers
-
-
-def _after(before: list[list[int]], task: int) -> list[int]:
-    return [i for i, needs in enumerate(before) if task in needs]
 
 
 def assert_same(graph: TaskGraph, cluster: Cluster, policy, order) -> None:
