@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 
 import psutil
 import pytest
@@ -17,8 +16,6 @@ os.environ["MPLBACKEND"] = "Agg"
 
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("course")
-
-DATA = Path(__file__).parent / "data"
 
 
 def _children() -> list[psutil.Process]:

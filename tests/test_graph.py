@@ -6,11 +6,11 @@ import itertools
 import json
 import math
 import re
+from pathlib import Path
 
 import networkx
 import numpy as np
 import pytest
-from conftest import DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ from course.graph import (
 )
 from course.simulate import run
 
+DATA = Path(__file__).parent / "data"
 costs = st.floats(0, 1e6)
 
 

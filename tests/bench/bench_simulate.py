@@ -3,8 +3,8 @@
 python -m tests.bench.bench_simulate
 
 Each row has what was done, our seconds, the peer's, their ratio (peer / ours: how many times as fast we are), the
-target and the unit. Peers that are too slow for the whole work do less of it; their time is then scaled up by the number
-of tasks or customers, and the row says so.
+target and the unit. Peers that are too slow for the whole work do less of it; their time is then scaled up by
+the number of tasks or customers, and the row says so.
 """
 
 from __future__ import annotations
