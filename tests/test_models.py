@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize, stats
 
@@ -319,9 +319,10 @@ def test_scheduling_bounds_are_in_order(seed, workers):
     graph = random_dag(15, 0.2, seed=seed)
     low, high = brent(graph.work, graph.span, workers)
     assert low <= lower_bound(graph, workers)
-    assert low <= high == upper_bound(graph, workers)
+    assert low <= high * (1 + 1e-12)
+    assert high == upper_bound(graph, workers)
     assert high <= graham_ratio(workers) * low * (1 + 1e-12)
-    assert work_stealing_bound(graph.work, graph.span, workers) >= low
+    assert work_stealing_bound(graph.work, graph.span, workers) >= low * (1 - 1e-12)
     assert brent(graph.work, graph.span, 1)[1] == pytest.approx(graph.work)
 
 
@@ -524,9 +525,8 @@ def test_the_approximation_for_many_servers_is_near():
     assert abs(mean - expected) < 0.15 * expected + 3 * error
 
 
-@given(loads, scvs)
-def test_srpt_is_never_worse_than_what_the_formula_says_of_ps(utilization, scv):
-    assume(scv > 0)
+@given(loads, st.floats(0.05, 20))
+def test_srpt_is_never_worse_than_sharing(utilization, scv):
     rng = np.random.default_rng(int(1e6 * utilization))
     gaps, work = rng.exponential(1 / utilization, 200), rng.gamma(1 / scv, scv, 200)
     assert queue(gaps, work, 1, "srpt").response.mean() <= queue(gaps, work, 1, "ps").response.mean() + 1e-9

@@ -89,6 +89,7 @@ def shortest_remaining(arrival: np.ndarray, service: np.ndarray, servers: int) -
     left = service.copy()
     wait_key, waiting, n_waiting = np.empty(n + 1), np.empty(n + 1, np.int64), 0
     running = np.full(servers, -1, np.int64)  # the customer at each server, -1 for none
+    since = np.zeros(servers)  # when each server began with its customer, who then had `left` to be done
     until = np.full(servers, np.inf)  # when each server will be done
     i, done = 0, 0
     while done < n:
@@ -98,21 +99,22 @@ def shortest_remaining(arrival: np.ndarray, service: np.ndarray, servers: int) -
                 first = k
         if i < n and arrival[i] < until[first]:
             now = arrival[i]
-            # A free server, or else the one with the most work left.
+            # A free server, or else the one with the most work left; among equals the one who came last gives way.
             k = -1
             for s in range(servers):
                 if running[s] < 0:
                     k = s
                     break
-                if k < 0 or until[s] > until[k]:
+                if k < 0 or until[s] > until[k] or (until[s] == until[k] and running[s] > running[k]):
                     k = s
-            if running[k] < 0 or left[i] < until[k] - now:
+            remaining = left[running[k]] - (now - since[k]) if running[k] >= 0 else np.inf
+            if left[i] < remaining:
                 if running[k] >= 0:
-                    left[running[k]] = until[k] - now
+                    left[running[k]] = remaining
                     if start[running[k]] == now:  # both came at this instant: it has had no service yet
                         start[running[k]] = np.nan
                     n_waiting = push(wait_key, waiting, n_waiting, left[running[k]], running[k])
-                running[k], until[k], start[i] = i, now + left[i], now
+                running[k], since[k], until[k], start[i] = i, now, now + left[i], now
             else:
                 n_waiting = push(wait_key, waiting, n_waiting, left[i], i)
             i += 1
@@ -124,7 +126,7 @@ def shortest_remaining(arrival: np.ndarray, service: np.ndarray, servers: int) -
             if n_waiting > 0:
                 customer = waiting[0]
                 n_waiting = pop(wait_key, waiting, n_waiting)
-                running[first], until[first] = customer, now + left[customer]
+                running[first], since[first], until[first] = customer, now, now + left[customer]
                 if np.isnan(start[customer]):
                     start[customer] = now
     return start, stop
