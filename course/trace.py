@@ -305,8 +305,9 @@ COLUMNS = ("task", "worker", "thread", "kind", "start", "stop", "size", "source"
 
 
 def worker_names(cluster: Cluster) -> list[str]:
-    """Return the names of a cluster's workers: their own, or "worker 0", "worker 1", …"""
-    return list(cluster.names) if cluster.names else [f"worker {i}" for i in range(cluster.workers)]
+    """Return the names of a cluster's workers: their own, or "worker 0", "worker 1", … (as for Dask's "0", "1", …)."""
+    names = cluster.names or [str(i) for i in range(cluster.workers)]
+    return [f"worker {name}" if name.isdigit() else name for name in names]
 
 
 def _kind_codes(kind: ArrayLike) -> np.ndarray:

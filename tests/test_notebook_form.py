@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebook_form import EXEMPT, RULES, Page, complaints, pages, rules
+from tests.notebook_form import EXEMPT, RULES, Page, complaints, pages, rules
 
 from course.notebook import ROOT, add_nbgrader, make_exercise, normalise, write
 from course.practice import Exercise

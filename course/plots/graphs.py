@@ -54,7 +54,7 @@ def draw_graph(
     """
     highlight = set(graph.critical_path() if highlight is None else highlight)
     place = layout(graph)
-    text = label or (lambda task: f"{graph.name(task)}\n{graph.duration[task]:g} s")
+    text = label or (lambda task: f"{graph.name(task)}\n{graph.duration[task]:.3g} s")
     with style():
         for after in range(len(graph)):
             for before in graph.predecessors(after):

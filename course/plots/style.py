@@ -41,6 +41,8 @@ def subplots(
 ) -> tuple[Figure, Any]:
     """Return a figure in the course's style and its axes, as Matplotlib's function of that name does.
 
+    It sets that style for the whole session: what you add to the axes afterwards has it too.
+
     Parameters
     ----------
     rows, columns : int
@@ -54,6 +56,6 @@ def subplots(
     --------
     >>> figure, (left, right) = subplots(1, 2, sharey=True)
     """
-    with style():
-        figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-        return figure, figure.subplots(rows, columns, **options)
+    matplotlib.rcParams.update(STYLE)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)

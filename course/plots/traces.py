@@ -54,7 +54,8 @@ def gantt(
                 edgecolor=COLOURS["orange"] if chosen else COLOURS["blue"],
                 linewidth=1.6 if chosen else 0.8,
             )
-            if text:
+            # A name that is wider than its bar (about 1.1 % of the axis a letter) would run into its neighbours.
+            if text and length > 0.011 * len(text(task)) * trace.makespan:
                 axes.text(begin + length / 2, lane, text(task), ha="center", va="center", fontsize=9, clip_on=True)
         for row in np.flatnonzero(trace.kind == TRANSFER):
             lane = offsets[trace.worker[row]] + 0.44

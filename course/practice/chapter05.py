@@ -328,7 +328,7 @@ EXERCISES = [
         id="05.8",
         objective="05.6",
         kind="diagnose",
-        title="Early binding",
+        title="Three queues",
         points=2,
         minutes=6,
         choices={
@@ -339,7 +339,7 @@ EXERCISES = [
         },
         value="binding",
         mistakes={
-            "the overhead of nine tasks is some milliseconds; 4 time units are missing": "overhead",
+            "the overhead of nine tasks is some milliseconds; whole time units are missing": "overhead",
             "the tasks of this graph hand on nothing of any size": "transfer",
             "the same priorities were used on one worker of three threads, and there it took 12 units": "order",
         },
