@@ -56,8 +56,6 @@ def write_state(name: str, state: dict[str, Any]) -> None:
     """Write a state file whole or not at all (written beside it, then moved over it)."""
     path = state_file(name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8"
-    ) as beside:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8") as beside:
         json.dump(state, beside, indent=1, sort_keys=True, ensure_ascii=False)
     os.replace(beside.name, path)
