@@ -143,6 +143,14 @@ def test_a_critical_path_ends_although_tasks_take_no_time():
     assert trace.critical_path() == [2, 0, 1]
 
 
+def test_a_critical_path_ends_although_clocks_are_coarse():
+    # Measured times say that 0 ran before 1, which it waits for; both took less than the tolerance for clocks.
+    graph = TaskGraph([0, 0], 0, [[1], []])
+    columns = [[0, 1], [0, 0], [0, 0], [0, 0], [0, 4e-10], [4e-10, 9e-10]]
+    trace = Trace(*columns, graph=graph, cluster=Cluster(1), origin="measured")
+    assert trace.critical_path() == [0, 1]
+
+
 def test_tasks_that_ran_twice_or_never():
     graph = chain(3)
     trace = Trace([0, 0, 1], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 2, 4], [1, 3, 5], graph=graph, cluster=Cluster(2),
