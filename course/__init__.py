@@ -36,7 +36,7 @@ _MODULES = {
     "cli", "cluster", "explorers", "graph", "measure", "models", "plots", "practice", "simulate", "trace",
 }
 
-__all__ = [*sorted(_HOME), *sorted(_MODULES - {"cli"})]  # noqa: PLE0604
+__all__ = [*sorted(_HOME), *sorted(_MODULES - {"cli"})]
 
 
 def __getattr__(name: str) -> Any:

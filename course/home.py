@@ -20,11 +20,10 @@ def home() -> Path:
 
     Examples
     --------
-    >>> import os
-    >>> os.environ["COURSE_HOME"] = "my-folder"
-    >>> home().name
+    >>> from unittest.mock import patch
+    >>> with patch.dict(os.environ, COURSE_HOME="my-folder"):
+    ...     home().name
     'my-folder'
-    >>> del os.environ["COURSE_HOME"]
     """
     return Path(os.environ.get("COURSE_HOME") or DEFAULT_HOME).expanduser()
 

@@ -20,6 +20,7 @@ from course.practice.exercises import exercises_of
 from course.practice.exercises import normalise as exercise_name
 
 MAX_CODE_LINES = 25
+MAX_LINE = 110  # what a window of 1,400 pixels shows of a code line
 MAX_BYTES = 1_500_000
 MIN_EXERCISES = 6
 # Chapters of these parts follow the order of sections; cases, trends and the appendix are told otherwise.
@@ -108,11 +109,16 @@ def title(page: Page) -> list[str]:
 
 
 def code_length(page: Page) -> list[str]:
-    """No code cell is longer than 25 lines."""
+    """No code cell is longer than 25 lines, and no line wider than the page."""
     return [
         f"cell {k} has {n} lines of code; more than {MAX_CODE_LINES} belong into the package"
         for k, cell in page.cells("code")
         if (n := len(cell.source.splitlines())) > MAX_CODE_LINES
+    ] + [
+        f"cell {k} has a line of {len(line)} characters; a page shows {MAX_LINE}: {line[:40]}…"
+        for k, cell in page.cells("code")
+        for line in cell.source.splitlines()
+        if len(line) > MAX_LINE
     ]
 
 
@@ -285,10 +291,13 @@ def ignored_outputs(page: Page) -> list[str]:
             found.append(f"cell {k}: use the tag nbval-ignore-output, not a comment")
         if "nbval-skip" in cell.metadata.get("tags", []):
             found.append(f"cell {k} is skipped by nbval")
-        if "nbval-ignore-output" in cell.metadata.get("tags", []):
-            first = next(iter(cell.source.splitlines()), "")
-            if not re.match(rf"#\s*({'|'.join(REASONS)})\b", first, re.IGNORECASE):
-                found.append(f"cell {k} is tagged nbval-ignore-output: begin it with '# measured: …' or '# drawing: …'")
+        first = next(iter(cell.source.splitlines()), "")
+        reason = re.match(rf"#\s*({'|'.join(REASONS)})\b", first, re.IGNORECASE)
+        tagged = "nbval-ignore-output" in cell.metadata.get("tags", [])
+        if tagged and not reason:
+            found.append(f"cell {k} is tagged nbval-ignore-output: begin it with '# measured: …' or '# drawing: …'")
+        if reason and not tagged:
+            found.append(f"cell {k} begins with {first!r} but is not tagged nbval-ignore-output")
     return found
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from tests.notebook_form import EXEMPT, RULES, Page, complaints, pages, rules
 
 from course.notebook import ROOT, add_nbgrader, make_exercise, normalise, write
 from course.practice import Exercise
 from course.practice.exercises import register, unregister
+from tests.notebook_form import EXEMPT, RULES, Page, complaints, pages, rules
 
 NOTEBOOKS = Path(__file__).parent.parent / ROOT
 
@@ -191,6 +191,8 @@ BROKEN = [
     ("chapter", "neighbours", _replace(-1, "99-after.ipynb", "98-toy.ipynb"), "next"),
     ("chapter", "neighbours", _replace(-1, "../exercises/98-toy.ipynb", "98-toy.ipynb"), "exercises"),
     ("chapter", "code_length", _tagged("\n".join("x = 1" for _ in range(26)), "long"), "26 lines"),
+    ("chapter", "code_length", _tagged("x = " + "1 + " * 30 + "1", "wide"), "125 characters"),
+    ("chapter", "ignored_outputs", _tagged("# measured: a time\nrun()", "other"), "not tagged"),
     ("chapter", "no_machine_path", _output(_stream("in /home/ada/x")), "/home/ada"),
     ("chapter", "no_machine_path", _say("See C:\\Users\\ada"), "C:"),
     ("chapter", "no_machine_path", _output(new_output("display_data", data={"text/html": "/tmp/a"})), "/tmp/a"),

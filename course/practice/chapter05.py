@@ -11,12 +11,12 @@ from course.models import brent
 from course.practice.exercises import Case, Exercise
 from course.simulate import run
 
-# ---- 05.1 The shape of a job
+# ---- 05.2 The shape of a job
 
 PIPELINE = TaskGraph([2, 6, 3, 3, 4, 2], 0, [[], [0], [0], [2], [2], [1, 3, 4]], names=list("abcdef"))
 """Six tasks: a fans out to b and c; c to d and e; f joins b, d and e."""
 
-# ---- 05.3, 05.4 and 05.5: graphs as plain lists, so that the answers need no class of the course
+# ---- 05.4, 05.5 and 05.8: graphs as plain lists, so that the answers need no class of the course
 
 
 def _plain(graph: TaskGraph) -> tuple[list[float], list[list[int]]]:
@@ -27,7 +27,7 @@ GRAPHS = {
     "one task": TaskGraph([3], 0, [[]]),
     "a chain of 4": chain(4, [1, 2, 3, 4]),
     "5 independent tasks": independent(5, [5, 4, 3, 2, 1]),
-    "the six tasks of 05.1": PIPELINE,
+    "the six tasks of 05.2": PIPELINE,
     "Graham's nine tasks": graham_anomaly(),
     "a fork and join": fork_join(5),
     "30 random tasks": random_dag(30, 0.1, seed=3),
@@ -94,7 +94,7 @@ def _schedule_cases() -> list[Case]:
     ]
 
 
-# ---- 05.6 A bad case for longest first
+# ---- 05.7 A bad case for longest first
 
 
 def _judge_worst(answer: Any) -> str | None:
@@ -142,7 +142,7 @@ def _optimum(durations: np.ndarray, workers: int) -> float:
     return best
 
 
-# ---- 05.7 A policy of one's own
+# ---- 05.8 A policy of one's own
 
 
 def _contest() -> list[Case]:
@@ -174,6 +174,31 @@ def _shortest_first(durations: list[float], predecessors: list[list[int]]) -> li
 EXERCISES = [
     Exercise(
         id="05.1",
+        objective="05.1",
+        kind="predict",
+        title="Name the problem",
+        points=1,
+        minutes=3,
+        choices={
+            "P||Cmax": "P || C_max",
+            "R||Cmax": "R || C_max",
+            "R|prec|Cmax": "R | prec | C_max",
+            "R||sum": "R || ΣC_j",
+        },
+        value="R||Cmax",
+        mistakes={
+            "the machines are not alike: a film that suits one may be slow on another": "P||Cmax",
+            "no film waits for another: there is no precedence": "R|prec|Cmax",
+            "what counts is when the last film is done, not the mean": "R||sum",
+        },
+        hints=(
+            "Go through the three fields: machines, constraints, objective.",
+            "Are the machines identical (P), or does each have its own time for each task (R)?",
+            "No film waits for another, so the field in the middle is empty; the objective is the end of the last.",
+        ),
+    ),
+    Exercise(
+        id="05.2",
         objective="05.2",
         kind="predict",
         title="Work, span, parallelism",
@@ -194,7 +219,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.2",
+        id="05.3",
         objective="05.4",
         kind="derive",
         title="The upper bound",
@@ -216,7 +241,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.3",
+        id="05.4",
         objective="05.2",
         kind="code",
         title="The span of a graph",
@@ -238,7 +263,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.4",
+        id="05.5",
         objective="05.3",
         kind="code",
         title="A list scheduler",
@@ -265,7 +290,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.5",
+        id="05.6",
         objective="05.5",
         kind="predict",
         title="What a fourth worker does",
@@ -290,7 +315,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.6",
+        id="05.7",
         objective="05.4",
         kind="derive",
         title="The worst case of longest first",
@@ -305,7 +330,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.7",
+        id="05.8",
         objective="05.7",
         kind="tune",
         title="A better list",
@@ -325,7 +350,7 @@ EXERCISES = [
         ),
     ),
     Exercise(
-        id="05.8",
+        id="05.9",
         objective="05.6",
         kind="diagnose",
         title="Three queues",
