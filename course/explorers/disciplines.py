@@ -110,7 +110,7 @@ explorer = Explorer(
     finding=finding,
     controls={
         "utilization": Float("Utilization", 0.05, 0.95, 0.8, step=0.01, format=".2f"),
-        "service_scv": Float("Variability of service (c²)", 0.0, 10.0, 1.0, step=0.25, format=".2f"),
+        "service_scv": Float("c² of service", 0.0, 10.0, 1.0, step=0.25, format=".2f"),
         "what": Choice("Compare by", _WHAT, "mean", style="buttons"),
     },
     presets={

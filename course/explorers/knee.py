@@ -125,8 +125,8 @@ explorer = Explorer(
     controls={
         "utilization": Float("Utilization", 0.05, 0.98, 0.8, step=0.01, format=".2f"),
         "servers": Choice("Servers", [1, 2, 4, 8, 16, 32], 1, style="slider"),
-        "arrival_scv": Float("Variability of arrivals (c²)", 0.0, 4.0, 1.0, step=0.25, format=".2f"),
-        "service_scv": Float("Variability of service (c²)", 0.0, 8.0, 1.0, step=0.25, format=".2f"),
+        "arrival_scv": Float("c² of arrivals", 0.0, 4.0, 1.0, step=0.25, format=".2f"),
+        "service_scv": Float("c² of service", 0.0, 8.0, 1.0, step=0.25, format=".2f"),
     },
     presets={
         "A little fuller": {"utilization": 0.95},

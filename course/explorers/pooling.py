@@ -104,7 +104,7 @@ explorer = Explorer(
     controls={
         "servers": Choice("Servers", [1, 2, 4, 8, 16, 32, 64], 4, style="slider"),
         "utilization": Float("Utilization", 0.05, 0.95, 0.8, step=0.01, format=".2f"),
-        "service_scv": Float("Variability of service (c²)", 0.0, 20.0, 1.0, step=0.5, format=".1f"),
+        "service_scv": Float("c² of service", 0.0, 20.0, 1.0, step=0.5, format=".1f"),
         "what": Choice("Compare by", _WHAT, "response", style="buttons"),
     },
     presets={
