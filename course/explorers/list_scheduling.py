@@ -58,6 +58,7 @@ class Step:
     state: np.ndarray  # (n,) WAITING, READY, RUNNING or DONE
     chosen: int  # the task of the last decision, −1 before the first
     choice: list[int]  # the tasks that were ready when it was made
+    priority: np.ndarray  # (n,) the smallest is chosen first
 
 
 def compute(graph: str, workers: int, policy: str, step: int) -> Step:
@@ -77,7 +78,7 @@ def compute(graph: str, workers: int, policy: str, step: int) -> Step:
     met = np.array([done[tasks.predecessors(i)].all() for i in range(n)])
     state = np.where(done, DONE, np.where(started, RUNNING, np.where(met, READY, WAITING)))
     choice = [i for i in range(n) if met[i] and (not started[i] or i == chosen)] if k else []
-    return Step(tasks, trace, workers, policy, k, now, started, state, chosen, choice)
+    return Step(tasks, trace, workers, policy, k, now, started, state, chosen, choice, priority)
 
 
 def finding(step: Step) -> str:
@@ -91,10 +92,18 @@ def finding(step: Step) -> str:
     others = [name(i) for i in step.choice if i != step.chosen]
     worker = step.trace.worker[step.chosen]
     text = f"Step {step.k} of {n}, at {step.now:.3g} s: worker {worker} is idle and starts {name(step.chosen)}"
-    text += f" rather than {', '.join(others)}: {WHY[step.policy]}." if others else ", the only task that is ready."
+    text += f" rather than {', '.join(others)}: {_why(step)}." if others else ", the only task that is ready."
     if step.k == n:
         text += f" The last task ends at {makespan:.3g} s, {makespan / bound:.2f} times the lower bound {bound:.3g} s."
     return text
+
+
+def _why(step: Step) -> str:
+    """Say why the chosen task was chosen: by its priority, or by its number where others have the same."""
+    rank = step.priority[step.choice]
+    if (rank == rank.min()).sum() > 1:
+        return "no other comes before it, and its number is the smallest"
+    return WHY[step.policy]
 
 
 def build(figure: Figure) -> dict[str, Any]:

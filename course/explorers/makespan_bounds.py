@@ -66,7 +66,7 @@ def build(figure: Figure) -> dict[str, Any]:
     axes.set(xlabel="workers", ylabel="makespan ÷ span", xlim=(0.5, 32.5), yscale="log", ylim=(0.9, 40))
     axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     axes.minorticks_off()
-    axes.set_title("A greedy schedule lies between its bounds, mostly near the lower one")
+    axes.set_title("A greedy schedule lies between its bounds")
     grey = COLOURS["grey"]
     return {
         "upper": axes.plot([], [], "--", color=grey, label="upper bound (Graham, Brent)")[0],

@@ -203,8 +203,8 @@ def _submit_by_priority(
 ) -> list[Future]:
     """Submit the tasks one by one, the ready ones in the order of their priorities.
 
-    A graph given as a whole hands out its first tasks in the order of `dask.order`, whatever their priorities: these
-    decide only between tasks that wait for a thread of the same worker.
+    The first tasks of a graph given as a whole fill the free threads in the order in which the scheduler walks the
+    dependencies of its end, which is a set: neither priorities nor `dask.order` hold there.
     """
     ranks = np.broadcast_to(np.asarray(priority, dtype=float), len(graph))
     depth = graph.replace(duration=np.ones(len(graph))).t_level()

@@ -1,4 +1,4 @@
-"""Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Taught in chapter 05."""
+"""Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Chapter 05; stealing in 14."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from course.models.domain import number, plain
 
 
 def lower_bound(graph: TaskGraph, workers: int) -> float:
-    """Return a time that no schedule on ``workers`` identical workers beats [s]: max(work / workers, span).
+    """Return a time that no schedule on ``workers`` identical workers beats [s].
 
-    A third bound helps when tasks are few and long: of the longest workers + 1 tasks some two share a worker, and take
-    at least as long as the two shortest of them.
+    The largest of three: work / workers; the span; and the sum of the m-th and the (m+1)-th longest duration, because
+    of the m + 1 longest tasks some two share one of m workers.
 
     Parameters
     ----------

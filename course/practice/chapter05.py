@@ -359,7 +359,7 @@ EXERCISES = [
         choices={
             "overhead": "Dask's overhead for each task.",
             "transfer": "Moving the results between the workers.",
-            "binding": "Tasks were bound to a worker before it was idle, and waited there while another was idle.",
+            "binding": "Tasks were bound to a worker early, and waited there while another was idle.",
             "order": "The tasks were given to Dask in another order.",
         },
         value="binding",
@@ -371,7 +371,7 @@ EXERCISES = [
         hints=(
             "Compare the two Gantt charts in “When the model lies”.",
             "Look for a moment at which one worker is idle while a task that is ready waits.",
-            "A list scheduler decides when a worker becomes idle. When does Dask decide?",
+            "A list scheduler decides when a worker becomes idle. When does Dask decide, and when again?",
         ),
     ),
 ]
