@@ -127,13 +127,13 @@ def chapter_table() -> str:
 
     Examples
     --------
-    >>> print(chapter_table().splitlines()[2])
-    | [00 · Welcome](00-welcome.ipynb) | How do I use this course, and what can my machine do? | – | 30 + 0 |
+    >>> print(chapter_table().splitlines()[3])
+    | 01 · Why distribute? | What do we buy with more machines, and what does it cost? | 00 | *planned* |
     """
     lines = ["| chapter | question | builds on | min |", "| --- | --- | --- | ---: |"]
     for chapter in chapters():
-        before = ", ".join(f"{number:02d}" for number in chapter.prerequisites) or "–"
-        minutes = f"{chapter.reading_minutes} + {chapter.exercise_minutes}"
+        before = " ".join(f"{number:02d}" for number in chapter.prerequisites) or "–"
+        minutes = f"{chapter.reading_minutes}\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}{chapter.exercise_minutes}"
         lines.append(
             f"| {chapter.link} | {chapter.question} | {before} | {minutes if chapter.written else '*planned*'} |"
         )

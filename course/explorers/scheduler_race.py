@@ -149,13 +149,15 @@ def build(figure: Figure) -> dict[str, Any]:
         "axes": gaps,
         "pace": track.plot([], [], ":", color=COLOURS["ink"], linewidth=1.5)[0],
         "trails": trails,
-        "runners": track.scatter([], [], s=330, facecolors="white", edgecolors=colours, linewidths=3, zorder=3),
+        "runners": track.scatter(
+            [0] * len(NAMES), lanes, s=330, facecolors="white", edgecolors=colours, linewidths=3, zorder=3
+        ),
         "places": [
             track.text(0, 0, "", ha="center", va="center_baseline", weight="bold", size=10, zorder=4) for _ in lanes
         ],
         "times": [track.text(1.04, lane, "", va="center", size=10.5, color=COLOURS["ink"]) for lane in lanes],
         "gaps": gaps.add_collection(LineCollection([], colors=colours, linewidths=2.0)),
-        "heads": gaps.scatter([], [], s=30, facecolors=colours, zorder=3),
+        "heads": gaps.scatter([0] * len(NAMES), [0] * len(NAMES), s=30, facecolors=colours, zorder=3),
     }
 
 
