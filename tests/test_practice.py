@@ -581,7 +581,7 @@ def test_under_two_percent_is_no_change(monkeypatch):
 def test_tuning_by_an_exact_cost():
     result = check("98.7", lambda jobs: list(range(len(jobs))))
     assert result.passed
-    assert "divided by yours is 3" in repr(result)
+    assert "costs 3 times as much as yours" in repr(result)
 
 
 # --- encoding and comparing ----------------------------------------------------------------------

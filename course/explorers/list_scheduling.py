@@ -122,7 +122,7 @@ def build(figure: Figure) -> dict[str, Any]:
         left.plot([place], [-0.03], "o", transform=left.transAxes, clip_on=False, color=colour, mec=COLOURS["ink"])
         left.text(place + 0.025, -0.03, word, transform=left.transAxes, va="center", fontsize=9)
     edges = left.add_collection(LineCollection([], colors="#9CA3AF", linewidths=1.0, zorder=1))
-    nodes = left.scatter([], [], s=560, edgecolors=COLOURS["ink"], zorder=2)
+    nodes = left.scatter([], [], s=620, edgecolors=COLOURS["ink"], zorder=2)
     bars = right.add_collection(PolyCollection([], edgecolors=COLOURS["blue"], linewidths=0.9))
     return {
         "left": left,
@@ -132,7 +132,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "bars": bars,
         "now": right.axvline(0, color=COLOURS["orange"], linewidth=1.6),
         "bound": right.axvline(0, color=COLOURS["grey"], linewidth=1.2, linestyle=":"),
-        "names": [left.text(0, 0, "", ha="center", va="center", fontsize=7.5, zorder=3) for _ in range(MOST)],
+        "names": [left.text(0, 0, "", ha="center", va="center", fontsize=7, zorder=3) for _ in range(MOST)],
         "labels": [right.text(0, 0, "", ha="center", va="center", fontsize=8.5) for _ in range(MOST)],
     }
 
@@ -147,7 +147,7 @@ def draw(artists: dict[str, Any], step: Step) -> None:
     graph, trace = step.graph, step.trace
     place = layout(graph)
     low, high = place.min(axis=0), place.max(axis=0)
-    set_limits(artists["left"], (low[0] - 0.4, high[0] + 0.4), (low[1] - 0.6, high[1] + 0.6))
+    set_limits(artists["left"], (low[0] - 0.5, high[0] + 0.5), (low[1] - 0.7, high[1] + 0.7))
     after = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
     artists["edges"].set_segments(np.stack([place[graph.indices], place[after]], axis=1))
     artists["nodes"].set_offsets(place)

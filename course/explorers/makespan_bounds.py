@@ -72,7 +72,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "upper": axes.plot([], [], "--", color=grey, label="upper bound (Graham, Brent)")[0],
         "lower": axes.plot([], [], "-", color=grey, label="lower bound: max(work / m, span)")[0],
         "simulated": axes.plot([], [], "o", color=COLOURS["blue"], markersize=4, label="simulated")[0],
-        "here": axes.plot([], [], "o", color=COLOURS["orange"], markersize=9)[0],
+        "here": axes.plot([], [], "o", color=COLOURS["orange"], markersize=9, label="your choice")[0],
         "legend": axes.legend(loc="upper right"),
     }
 
@@ -94,7 +94,7 @@ explorer = Explorer(
     finding=finding,
     controls={
         "shape": Choice("Graph", list(SHAPES), "layers"),
-        "spread": Float("Spread of durations (σ of log)", 0.0, 2.0, 0.0, step=0.1),
+        "spread": Float("Spread (σ of log)", 0.0, 2.0, 0.0, step=0.1),
         "policy": Choice(
             "Policy",
             {"first ready": "fifo", "longest way to the end": "blevel", "longest task": "lpt", "shortest task": "spt"},
@@ -104,9 +104,9 @@ explorer = Explorer(
         "seed": Int("Seed", 0, 50, 0),
     },
     presets={
-        "A tree runs out of tasks": {"shape": "reduction tree", "workers": 32},
+        "A tree narrows": {"shape": "reduction tree", "workers": 32},
         "One giant task": {"spread": 2.0, "workers": 16},
-        "Cholesky, critical path first": {"shape": "Cholesky 8 × 8", "policy": "blevel"},
-        "Cholesky, shortest first": {"shape": "Cholesky 8 × 8", "policy": "spt"},
+        "Cholesky, critical path first": {"shape": "Cholesky 8 × 8", "policy": "blevel", "workers": 14},
+        "Cholesky, shortest first": {"shape": "Cholesky 8 × 8", "policy": "spt", "workers": 14},
     },
 )

@@ -61,7 +61,10 @@ def gantt(
             lane = offsets[trace.worker[row]] + 0.44
             length = trace.stop[row] - trace.start[row]
             axes.barh(lane, length, left=trace.start[row] - origin, height=0.1, color=COLOURS["grey"], linewidth=0)
-        axes.set_yticks(offsets[:-1] + (trace.cluster.threads_per_worker - 1) / 2, worker_names(trace.cluster))
+        if trace.cluster.workers == 1:
+            axes.set_yticks(range(offsets[-1]), [f"thread {k}" for k in range(offsets[-1])])
+        else:
+            axes.set_yticks(offsets[:-1] + (trace.cluster.threads_per_worker - 1) / 2, worker_names(trace.cluster))
         axes.set_ylim(offsets[-1] - 0.4, -0.6)
         axes.set_xlim(0, trace.makespan * 1.02 if trace.makespan else 1)
         axes.grid(False, axis="y")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from course.simulate import run
 PIPELINE = TaskGraph([2, 6, 3, 3, 4, 2], 0, [[], [0], [0], [2], [2], [1, 3, 4]], names=list("abcdef"))
 """Six tasks: a fans out to b and c; c to d and e; f joins b, d and e."""
 
-# ---- 05.4, 05.5 and 05.8: graphs as plain lists, so that the answers need no class of the course
+# ---- 05.6, 05.8 and 05.9: graphs as plain lists, so that the answers need no class of the course
 
 
 def _plain(graph: TaskGraph) -> tuple[list[float], list[list[int]]]:
@@ -29,6 +30,7 @@ GRAPHS = {
     "5 independent tasks": independent(5, [5, 4, 3, 2, 1]),
     "the six tasks of 05.2": PIPELINE,
     "Graham's nine tasks": graham_anomaly(),
+    "Graham's nine tasks, each 1 s shorter": graham_anomaly().replace(duration=graham_anomaly().duration - 1),
     "a fork and join": fork_join(5),
     "30 random tasks": random_dag(30, 0.1, seed=3),
     "tasks numbered against their order": TaskGraph([1, 2, 3], 0, [[1], [2], []]),
@@ -50,6 +52,13 @@ def _span_without_own(durations: list[float], predecessors: list[list[int]]) -> 
     return float(TaskGraph(durations, 0, predecessors).t_level().max())
 
 
+def _span_of_sums(durations: list[float], predecessors: list[list[int]]) -> float:
+    end = np.zeros(len(durations))
+    for i in TaskGraph(durations, 0, predecessors).topological_order:
+        end[i] = durations[i] + sum(end[j] for j in predecessors[i])
+    return float(end.max())
+
+
 def _starts(durations: list[float], predecessors: list[list[int]], workers: int) -> list[float]:
     return run(TaskGraph(durations, 0, predecessors), workers).task_times()[0].tolist()
 
@@ -65,6 +74,19 @@ def _starts_in_list_order(durations: list[float], predecessors: list[list[int]],
         first = int(np.argmin(free))
         start[i] = max([free[first], *(stop[j] for j in before)])
         stop[i] = free[first] = start[i] + durations[i]
+    return start
+
+
+def _starts_one_end_at_a_time(durations: list[float], predecessors: list[list[int]], workers: int) -> list[float]:
+    """Start tasks after each end, before other ends of the same instant have been looked at."""
+    start, running, done, now = [-1.0] * len(durations), [], set(), 0.0
+    while len(done) < len(durations):
+        for i, before in enumerate(predecessors):
+            if start[i] < 0 and len(running) < workers and all(j in done for j in before):
+                start[i] = now
+                heappush(running, (now + durations[i], i))
+        now, ended = heappop(running)
+        done.add(ended)
     return start
 
 
@@ -87,7 +109,7 @@ def _judge_starts(args: tuple[Any, ...], starts: Any) -> str | None:
 
 def _schedule_cases() -> list[Case]:
     return [
-        Case((*_plain(graph), workers), says=f"{what} on {workers} workers")
+        Case((*_plain(graph), workers), says=f"{what} on {workers} worker{'s' * (workers > 1)}")
         for what, graph in GRAPHS.items()
         if what != "tasks numbered against their order"
         for workers in (1, 3)
@@ -101,11 +123,11 @@ def _judge_worst(answer: Any) -> str | None:
     try:
         durations = np.asarray(answer, dtype=float)
     except (TypeError, ValueError):
-        return "expected a list of durations"
+        return "that is no list of durations"
     if durations.ndim != 1 or not 1 <= len(durations) <= 16:
-        return "expected a list of 1 to 16 durations"
+        return f"that is a list of {durations.size} durations; 1 to 16 are allowed"
     if not (np.isfinite(durations) & (durations > 0)).all():
-        return "every duration must be positive"
+        return "not every duration is positive"
     longest_first = run(independent(len(durations), durations), 3, "lpt").makespan
     best = _optimum(durations, 3)
     if longest_first < 11 / 9 * best - 1e-9:
@@ -233,6 +255,9 @@ EXERCISES = [
             "you counted the span twice: while the critical path runs, one worker does a part of the work": (
                 lambda w, s, m: w / m + s
             ),
+            "that bounds it by the best schedule; a bound by work and span is asked for": (
+                lambda w, s, m: (2 - 1 / m) * max(w / m, s)
+            ),
         },
         hints=(
             "At every moment all workers are busy, or a task of some path is running. How long can each last?",
@@ -242,55 +267,6 @@ EXERCISES = [
     ),
     Exercise(
         id="05.4",
-        objective="05.2",
-        kind="code",
-        title="The span of a graph",
-        points=3,
-        minutes=12,
-        cases=lambda: [Case(_plain(graph), says=what) for what, graph in GRAPHS.items()],
-        expected=_span,
-        behaviour="the sum of the durations along the longest path, in whatever order the tasks are numbered",
-        mistakes={
-            "it takes for granted that predecessors have smaller numbers": _span_one_pass,
-            "you left out the duration of the last task of the path": _span_without_own,
-            "that is the work: it adds up all tasks": lambda durations, predecessors: float(sum(durations)),
-            "that is the longest task, not the longest path": lambda durations, predecessors: float(max(durations)),
-        },
-        hints=(
-            "The earliest end of a task is its duration after the latest of the earliest ends of its predecessors.",
-            "Write a function end(i) that calls itself for the predecessors; functools.cache lets it do so once each.",
-            "end(i) = durations[i] + max((end(j) for j in predecessors[i]), default=0); the span is the largest end.",
-        ),
-    ),
-    Exercise(
-        id="05.5",
-        objective="05.3",
-        kind="code",
-        title="A list scheduler",
-        points=5,
-        minutes=30,
-        cases=_schedule_cases,
-        expected=_starts,
-        judge=_judge_starts,
-        tolerance=1e-9,
-        absolute=1e-9,
-        behaviour="whenever a worker is idle, the first task of the list that is ready starts; return all start times",
-        mistakes={
-            "tasks start before their predecessors have ended": _starts_ignoring_precedence,
-            "a blocked task holds up those behind it: a list scheduler looks past it for one that is ready": (
-                _starts_in_list_order
-            ),
-        },
-        hints=(
-            "Time jumps from one end of a task to the next. What can start only changes there.",
-            "Keep the running tasks as pairs (end, task) in a heap. At each moment take off all that end now; then "
-            "start ready tasks, smallest number first, while a worker is free.",
-            "A loop: while there are ready tasks and free workers, start min(ready); then now = the smallest end, "
-            "remove all tasks that end then, and add to ready each task whose predecessors are all done.",
-        ),
-    ),
-    Exercise(
-        id="05.6",
         objective="05.5",
         kind="predict",
         title="What a fourth worker does",
@@ -312,6 +288,54 @@ EXERCISES = [
             "The section on anomalies shows one case of each kind.",
             "Compare when T9 starts on three workers and on four.",
             "On four workers T5 to T8 are ready before T9 and take all workers.",
+        ),
+    ),
+    Exercise(
+        id="05.5",
+        objective="05.6",
+        kind="diagnose",
+        title="Three queues",
+        points=2,
+        minutes=6,
+        choices={
+            "overhead": "Dask's overhead for each task.",
+            "transfer": "Moving the results between the workers.",
+            "binding": "Tasks were bound to a worker early, and waited there while another was idle.",
+            "order": "The tasks were given to Dask in another order.",
+        },
+        value="binding",
+        mistakes={
+            "the overhead of nine tasks is some milliseconds; whole time units are missing": "overhead",
+            "the tasks of this graph hand on nothing of any size": "transfer",
+            "the same priorities were used on one worker of three threads, and there it took 12 units": "order",
+        },
+        hints=(
+            "Compare the two Gantt charts in “When the model lies”.",
+            "Look for a moment at which one worker is idle while a task that is ready waits.",
+            "A list scheduler decides when a worker becomes idle. When does Dask decide, and when again?",
+        ),
+    ),
+    Exercise(
+        id="05.6",
+        objective="05.2",
+        kind="code",
+        title="The span of a graph",
+        points=3,
+        minutes=12,
+        cases=lambda: [Case(_plain(graph), says=what) for what, graph in GRAPHS.items()],
+        expected=_span,
+        behaviour="the sum of the durations along the longest path, in whatever order the tasks are numbered",
+        mistakes={
+            "it takes for granted that predecessors have smaller numbers": _span_one_pass,
+            "you left out the duration of the last task of the path": _span_without_own,
+            "a task waits for the latest of its predecessors, not for all of them one after the other": _span_of_sums,
+            "that is the work: it adds up all tasks": lambda durations, predecessors: float(sum(durations)),
+            "that is the longest task, not the longest path": lambda durations, predecessors: float(max(durations)),
+        },
+        hints=(
+            "The earliest end of a task is its duration after the latest of the earliest ends of its predecessors.",
+            "Write a function end(i) that calls itself for the predecessors; functools.cache lets it do so once each.",
+            "end(i) = durations[i] + max((end(j) for j in predecessors[i]), default=0); the span is the largest end.",
         ),
     ),
     Exercise(
@@ -351,27 +375,30 @@ EXERCISES = [
     ),
     Exercise(
         id="05.9",
-        objective="05.6",
-        kind="diagnose",
-        title="Three queues",
-        points=2,
-        minutes=6,
-        choices={
-            "overhead": "Dask's overhead for each task.",
-            "transfer": "Moving the results between the workers.",
-            "binding": "Tasks were bound to a worker early, and waited there while another was idle.",
-            "order": "The tasks were given to Dask in another order.",
-        },
-        value="binding",
+        objective="05.3",
+        kind="code",
+        title="A list scheduler",
+        points=5,
+        minutes=30,
+        cases=_schedule_cases,
+        expected=_starts,
+        judge=_judge_starts,
+        tolerance=1e-9,
+        absolute=1e-9,
+        behaviour="whenever a worker is idle, the first task of the list that is ready starts; return all start times",
         mistakes={
-            "the overhead of nine tasks is some milliseconds; whole time units are missing": "overhead",
-            "the tasks of this graph hand on nothing of any size": "transfer",
-            "the same priorities were used on one worker of three threads, and there it took 12 units": "order",
+            "tasks start before their predecessors have ended": _starts_ignoring_precedence,
+            "a blocked task holds up those behind it: a list scheduler looks past it for one that is ready": (
+                _starts_in_list_order
+            ),
+            "two tasks end at the same instant: free both workers before anything starts": _starts_one_end_at_a_time,
         },
         hints=(
-            "Compare the two Gantt charts in “When the model lies”.",
-            "Look for a moment at which one worker is idle while a task that is ready waits.",
-            "A list scheduler decides when a worker becomes idle. When does Dask decide, and when again?",
+            "Time jumps from one end of a task to the next. What can start only changes there.",
+            "Keep the running tasks as pairs (end, task) in a heap. At each moment take off all that end now; then "
+            "start ready tasks, smallest number first, while a worker is free.",
+            "A loop: while there are ready tasks and free workers, start min(ready); then now = the smallest end, "
+            "remove all tasks that end then, and add to ready each task whose predecessors are all done.",
         ),
     ),
 ]

@@ -158,8 +158,9 @@ def _judge_value(exercise: Exercise, answer: object, result: CheckResult) -> Non
         return
     result.says.append(("tried", short(got)))
     if exercise.choices is not None:
-        if type(got) is str:
-            got = got.strip()
+        if type(got) is str:  # blanks and case do not matter
+            plain = "".join(got.split()).casefold()
+            got = next((each for each in exercise.choices if "".join(each.split()).casefold() == plain), got)
         if type(got) is not str or got not in exercise.choices:
             result.says.append(("came out", f"{kind_of(got)} that is none of the choices"))
             result.says.append(("expected", "one of " + ", ".join(repr(each) for each in exercise.choices)))
@@ -226,7 +227,13 @@ def _judge_function(exercise: Exercise, answer: object, result: CheckResult) -> 
         if not _judge_case(exercise, case, came, name, filename, result, outcome, cases):
             break
     else:
-        result.says.insert(0, ("tried", f"{len(cases)} case{'s' if len(cases) != 1 else ''}, all as expected"))
+        result.says.insert(
+            0,
+            (
+                "tried",
+                f"{len(cases)} case{'s' if len(cases) != 1 else ''}, all {'correct' if timed else 'as expected'}",
+            ),
+        )
         if timed:
             _judge_tuning(exercise, timed, outcome, len(cases), name, filename, result)
     if outcome.printed:
@@ -259,7 +266,9 @@ def _judge_case(
             args, kwargs = _copy(case)
             problem = _ask_judge(exercise.judge, (*args, *kwargs.values()), came.value)
         if problem is not None:
-            problem = f"{short(came.value)}: {problem.removeprefix('which is ')}"
+            # "which is None, not a number" says already what came out
+            says_it = problem.startswith("which is ") and (came.value is None or kind_of(came.value) in problem)
+            problem = problem.removeprefix("which is ") if says_it else f"{short(came.value)}: {problem}"
     if problem is None and came.changed and exercise.pure:
         problem = "the right result, but the function changed its arguments, which the caller still needs"
     if problem is None:
@@ -363,7 +372,7 @@ def _judge_tuning(
             ratios.append(statistics.median(slow / max(fast, 1e-9) for fast, slow in came.times))
     ratio = statistics.median(ratios)
     if exercise.cost is not None:
-        result.says.append(("ratio", f"the cost of the start divided by yours is {ratio:.3g}"))
+        result.says.append(("ratio", f"the start costs {ratio:.3g} times as much as yours"))
     else:
         result.measured = f"the time of the start divided by yours is {ratio:.3g} (taken in turns, median)"
     if ratio >= exercise.target:
