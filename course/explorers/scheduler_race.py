@@ -192,7 +192,7 @@ explorer = Explorer(
     controls={
         "graph": Choice("Tasks", list(GRAPHS), "Cholesky 8 × 8"),
         "workers": Int("Workers", 2, 12, 6),
-        "spread": Float("Spread of durations (σ of log)", 0.0, 1.5, 0.5, step=0.1),
+        "spread": Float("Spread (σ of log)", 0.0, 1.5, 0.5, step=0.1),
         "seed": Int("Seed", 0, 50, 3),
         "time": Int("Time (%)", 0, 100, 60),
     },
