@@ -55,9 +55,13 @@ def chapters():
 
 
 def stored_explorers(path):
-    """Return how many stored outputs of a notebook are those of an explorer."""
+    """Return how many stored outputs of a notebook are those of an explorer.
+
+    Stored by `course.notebook`, an explorer has left its picture only; the cell's source tells it from other figures.
+    """
     return sum(
-        "application/vnd.jupyter.widget-view+json" in output.get("data", {}) and "image/png" in output["data"]
+        "image/png" in output.get("data", {})
+        and ("application/vnd.jupyter.widget-view+json" in output["data"] or "course.explorers" in cell.source)
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "code"
         for output in cell.outputs
