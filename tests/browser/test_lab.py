@@ -105,7 +105,7 @@ def test_dask_dashboard_opens_beside_a_notebook(page, address):
     page.locator(".dask-DaskClusterManager").wait_for(state="hidden")  # clusters are started by notebooks only
     panel = page.locator(".dask-DaskDashboardLauncher")
     task_stream = panel.get_by_text("Task Stream", exact=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not task_stream.is_visible() and time.monotonic() < deadline:
         page.get_by_role("button", name="Auto-detect dashboard URL").click()
         page.wait_for_timeout(1000)
