@@ -19,7 +19,8 @@ def test_its_table_names_every_chapter_and_links_the_written_ones():
 
 
 def test_its_table_names_every_concept_beside_its_chapters():
-    rows = {int(row[1]): row[2] for row in re.finditer(r"^\|[^|]*\| \[?(\d\d) [^|]*\| ([^|]*)\|$", README, re.MULTILINE)}
+    pattern = re.compile(r"^\|[^|]*\| \[?(\d\d) [^|]*\| ([^|]*)\|$", re.MULTILINE)
+    rows = {int(row[1]): row[2] for row in pattern.finditer(README)}
     assert set(rows) == set(range(28))
     for chapter in chapters():
         for concept in chapter.concepts:
