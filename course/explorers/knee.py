@@ -79,9 +79,7 @@ def build(figure: Figure) -> dict[str, Any]:
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     left.set(xlim=(0, 1), ylim=(0, _TOP), xlabel="utilization", ylabel="mean wait (service times)")
     left.set_title("The wait turns upwards long before 100 %")
-    right.set(
-        xlim=(0, _TOP), yscale="log", ylim=(1e-3, 1.1), xlabel="t (service times)", ylabel="share that waits > t"
-    )
+    right.set(xlim=(0, _TOP), yscale="log", ylim=(1e-3, 1.1), xlabel="t (service times)", ylabel="share that waits > t")
     right.set_title("The slow ones wait much longer")
     right.axhline(0.01, color=COLOURS["grey"], linewidth=1, linestyle=":")
     right.text(_TOP, 0.0107, "1 in 100", ha="right", va="bottom", color=COLOURS["grey"], fontsize=9)
