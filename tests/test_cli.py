@@ -254,7 +254,17 @@ def test_version():
     assert done.stdout.strip() == f"course {course.__version__}"
 
 
-@pytest.mark.parametrize("line", [[], ["fly"], ["lab", "--port", "x"], ["reset"], ["run"]])
+def test_without_a_command_it_shows_the_commands(capsys):
+    assert main([]) == 0
+    assert "reset" in capsys.readouterr().out
+
+
+def test_a_planned_chapter_is_said_to_be_planned():
+    with pytest.raises(CommandError, match=r"chapter 08, .* is planned"):
+        find_notebook("08", {"2-concepts/05-tasks.ipynb": Path()})
+
+
+@pytest.mark.parametrize("line", [["fly"], ["lab", "--port", "x"], ["reset"], ["run"]])
 def test_wrong_command_line(line):
     with pytest.raises(SystemExit) as end:
         parser().parse_args(line)

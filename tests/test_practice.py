@@ -775,8 +775,14 @@ def test_prediction_by_number():
     asked = predict("98.P2", "How long?", number=True, unit="s")
     assert "a number in s: ____" in repr(asked)
     _, entry, button, _ = asked.widget().children
-    entry.value = 1.05
     button.click()
+    assert asked.answer is None, "an empty field is no answer"
+    entry.value = "soon"
+    button.click()
+    assert asked.answer is None
+    entry.value = "1,05"
+    button.click()
+    assert asked.answer == 1.05
     assert predict.outcome("98.P2", 1.0).right is True
     assert predict.outcome("98.P2", 2.0).right is False
     with pytest.raises(ValueError, match="finite"):

@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     """
     top = argparse.ArgumentParser(prog="course", description="Tuning Distributed Systems: the course's command.")
     top.add_argument("--version", action="version", version=f"course {course.__version__}")
-    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    top.set_defaults(run=lambda arguments: top.print_help() or 0)
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
     return top

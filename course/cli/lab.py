@@ -63,6 +63,8 @@ def server_options(folder: Path, port: int | None = None, browser: bool = True) 
 def start_lab(options: list[str]) -> None:
     """Run JupyterLab in this process until it is stopped."""
     own = str(Path(__file__).parents[1] / "jupyter")
+    # So that `course` is found in JupyterLab's terminals and after "!" in a cell.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join([own, *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])])
     from jupyterlab.labapp import LabApp
 

@@ -21,8 +21,12 @@ def run(arguments: argparse.Namespace) -> int:
     folder = settle()
     files = shipped_files()
     key = find_notebook(arguments.chapter, files)
+    existed = (folder / key).exists()
     kept = put_back(key, files[key])
-    print(f"{folder / key} is as it was shipped.")
     if kept:
-        print(f"Yours is {kept.name} beside it.")
+        print(f"{folder / key} is put back as it was shipped. Yours is {kept.name} beside it.")
+    elif existed:
+        print(f"{folder / key} was as it was shipped; nothing is changed.")
+    else:
+        print(f"{folder / key} was not there; it is now, as it was shipped.")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import course
 from course.cli.errors import CommandError
+from course.syllabus import chapters
 
 # Solutions stay with the teacher.
 NOT_FOR_LEARNERS = {"solutions"}
@@ -89,6 +90,9 @@ def find_notebook(name: str, files: dict[str, Path]) -> str:
         return matches[0]
     if matches:
         raise CommandError(f"{name!r} means several notebooks: {', '.join(matches)}. Give more of the name.")
+    planned = [each for each in chapters() if not each.written and stem and Path(each.file).name.startswith(stem)]
+    if len(planned) == 1:
+        raise CommandError(f"chapter {planned[0].number:02d}, {planned[0].title}, is planned and not written yet")
     names = {PurePosixPath(key).stem: key for key in reversed(notebooks)}
     near = difflib.get_close_matches(stem, names, n=3, cutoff=0.4)
     # "queueing" should find "12-queueing".

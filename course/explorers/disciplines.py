@@ -94,7 +94,10 @@ def finding(result: dict[str, Any]) -> str:
     values, what = result["values"], next(label for label, value in _WHAT.items() if value == result["what"])
     lowest, worst = min(values.values()), max(values, key=values.__getitem__)
     best = [name for name in _NAMES if values[name] <= 1.01 * lowest]
-    highest = f"the highest that of {_NAMES[worst]} ({values[worst]:.2f})"
+    # Of one run: what differs by less than a twentieth may be chance.
+    high = [name for name in _NAMES if values[name] >= 0.95 * values[worst]]
+    whose = _NAMES[worst] if len(high) == 1 else f"{len(high)} orders"
+    highest = f"the highest that of {whose} ({'about ' * (len(high) > 1)}{values[worst]:.2f})"
     if len(best) > 1:
         lowest_of = f"the lowest {what}, {lowest:.2f}, is that of {len(best)} orders"
         return f"At {result['utilization']:.0%} {lowest_of}; {highest}."

@@ -318,7 +318,10 @@ def _without_addresses(text: str) -> str:
 
 
 def _recognise(exercise: Exercise, cases: list[Case], outcome: Run) -> str | None:
-    """Return the mistake whose wrong function gives exactly what came out, in every case that gave a value."""
+    """Return the mistake whose wrong function gives exactly what came out, in every case that gave a value.
+
+    Cases in which the mistake makes no difference do not count: an answer that is right there did not make it.
+    """
     for mistake, wrong in exercise.mistakes.items():
         matches = 0
         for case, came in zip(cases, outcome.cases, strict=False):
@@ -331,7 +334,12 @@ def _recognise(exercise: Exercise, cases: list[Case], outcome: Run) -> str | Non
                 break
             if difference(other, came.value, exercise.tolerance, exercise.absolute) is not None:
                 break
-            matches += 1
+            if exercise.expected is not None:
+                args, kwargs = _copy(case)
+                right = exercise.expected(*args, **kwargs)
+                matches += difference(right, other, exercise.tolerance, exercise.absolute) is not None
+            else:
+                matches += 1
         else:
             if matches:
                 return mistake

@@ -82,7 +82,7 @@ class Prediction:
         if self.choices:
             entry: Any = w.RadioButtons(options=list(self.choices), value=None, layout=wide)
         else:
-            entry = w.FloatText(value=None, description=self.unit and f"[{self.unit}]", step=None)
+            entry = w.Text(placeholder="a number", description=self.unit and f"[{self.unit}]")
         button = w.Button(description="That is my answer", tooltip="Keep this answer", layout=wide)
         state = w.HTML()
 
@@ -92,11 +92,11 @@ class Prediction:
             state.value = f"Your answer is kept: <b>{html.escape(_say(self.answer, self.unit))}</b>.{note}"
 
         def keep(_: Any) -> None:
-            if entry.value is None:
-                state.value = "Choose an answer first."
+            if not entry.value:
+                state.value = "Choose an answer first." if self.choices else "Type a number first."
                 return
             try:
-                self.commit(entry.value)
+                self.commit(entry.value if self.choices else _number(entry.value))
             except ValueError as error:
                 state.value = html.escape(str(error))
                 return
@@ -104,10 +104,18 @@ class Prediction:
 
         before = self.answer
         if before is not None:
-            entry.value = before
+            entry.value = before if self.choices else f"{before:g}"
             freeze()
         button.on_click(keep)
         return w.VBox([question, entry, button, state])
+
+
+def _number(text: str) -> float:
+    """Return the number that was typed, with a point or a comma."""
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        raise ValueError(f"{text.strip()!r} is not a number; type one, as in 1.5") from None
 
 
 def _say(answer: str | float | None, unit: str) -> str:
