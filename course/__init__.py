@@ -33,7 +33,16 @@ _HOME = {
     "scoreboard": "course.practice",
 }
 _MODULES = {
-    "cli", "cluster", "explorers", "graph", "measure", "models", "plots", "practice", "simulate", "trace",
+    "cli",
+    "cluster",
+    "explorers",
+    "graph",
+    "measure",
+    "models",
+    "plots",
+    "practice",
+    "simulate",
+    "trace",
 }
 
 __all__ = [*sorted(_HOME), *sorted(_MODULES - {"cli"})]

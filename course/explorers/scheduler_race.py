@@ -194,7 +194,7 @@ explorer = Explorer(
         "workers": Int("Workers", 2, 12, 6),
         "spread": Float("Spread (σ of log)", 0.0, 1.5, 0.5, step=0.1),
         "seed": Int("Seed", 0, 50, 3),
-        "time": Int("Time (%)", 0, 100, 60),
+        "time": Int("Time (%)", 0, 100, 25),
     },
     presets={
         "On your marks": {"time": 0},

@@ -23,9 +23,10 @@ _SMALL, _LARGE = 1_000, 32_000_000  # bytes of the transfers that latency and ba
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured quantity: the median of its repetitions, and a 95 % bootstrap interval of that median.
+    """A measured quantity: the median of its repetitions, and a bootstrap interval of that median, nominally of 95 %.
 
-    The interval tells how the repetitions of this one calibration scatter. On another day, or with other programs
+    The interval tells how the repetitions of this one calibration scatter; with three to seven of them it covers
+    rather 75 to 95 % (the bootstrap of so few is too narrow). On another day, or with other programs
     beside, the machine may well answer from outside of it.
     """
 
@@ -95,6 +96,9 @@ class Machine:
 
     def cluster(self, workers: int | None = None, threads: int | None = None) -> Cluster:
         """Return a simulated cluster with the overhead, latency and bandwidth of this one.
+
+        The overhead holds the work of client, scheduler and workers together. With another number of workers, or with
+        workers on other machines, it is another number: calibrate such a cluster itself.
 
         Parameters
         ----------
@@ -190,8 +194,8 @@ def calibrate(
     workers share a machine, it is the work of client, scheduler and workers together, and so what limits tasks per
     second; uncertain by half, as other programs use the cores too.
 
-    *Submit → result*: one empty task at a time. Longer than the overhead, because each message waits for the next
-    batch of messages.
+    *Submit → result*: one empty task at a time. Longer than the overhead: its messages follow one after the other, and
+    some wait for the next batch; in a batch of many tasks they overlap.
 
     *Latency and bandwidth*: a task pinned to one worker reads a result of 1 kB, or of 32 MB, that was made on another;
     the workers' own log says how long the transfer took. Latency is the median of the small ones; a large one
@@ -297,7 +301,7 @@ def _between_workers(client: Client, addresses: list[str], size: int, repeats: i
     """Return the durations of transfers between pairs of workers [s]."""
 
     def transfer(k: int) -> float:
-        source, target = addresses[k % len(addresses)], addresses[(k + 1) % len(addresses)]
+        source, target = addresses[0], addresses[1]  # always the same two: the first transfer opens their connection
         made = client.submit(_make, size, workers=source, pure=False)
         wait(client.submit(_nothing, made, workers=target, pure=False))
         return 0.0

@@ -66,7 +66,10 @@ def gantt(
         else:
             axes.set_yticks(offsets[:-1] + (trace.cluster.threads_per_worker - 1) / 2, worker_names(trace.cluster))
         axes.set_ylim(offsets[-1] - 0.4, -0.6)
-        axes.set_xlim(0, trace.makespan * 1.02 if trace.makespan else 1)
+        # Charts that share an axis of time show the longest of them whole.
+        others = [each for each in axes.get_shared_x_axes().get_siblings(axes) if each is not axes and each.patches]
+        shown = max([trace.makespan * 1.02 or 1.0, *(each.get_xlim()[1] for each in others)])
+        axes.set_xlim(0, shown)
         axes.grid(False, axis="y")
         axes.set_xlabel("time (s)")
         axes.set_title(title)

@@ -342,7 +342,7 @@ EXERCISES = [
         hints=(
             "Cobham's formula, in the section on disciplines.",
             "W0 sums λ E[S²] / 2 over all classes, with E[S²] = (1 + c²) E[S]²; σ is the running sum of λ E[S].",
-            "Keep σ, the load of the classes before: W_k = W0 / ((1 − σ)(1 − σ − ρ_k)), ρ_k = λ_k E[S_k]; add ρ_k to σ.",
+            "Keep σ, the load of those before: W_k = W0 / ((1 − σ)(1 − σ − ρ_k)), ρ_k = λ_k E[S_k]; add ρ_k to it.",
         ),
     ),
     Exercise(
