@@ -99,8 +99,9 @@ def test_server_asks_for_its_token(page, address):
 
 def test_dask_dashboard_opens_beside_a_notebook(page, address):
     open_page(page, address.replace("00-welcome", "dask"))
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
+    page.locator(f"{PANEL} .jp-Cell .cm-content").first.click()
+    page.keyboard.press("Shift+Enter")
+    page.locator(f"{PANEL} .jp-InputPrompt", has_text="[1]:").wait_for(timeout=60_000)
     page.locator('.jp-SideBar [data-id="dask-dashboard-launcher"]').first.click()
     page.locator(".dask-DaskClusterManager").wait_for(state="hidden")  # clusters are started by notebooks only
     panel = page.locator(".dask-DaskDashboardLauncher")
