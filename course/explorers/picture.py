@@ -22,33 +22,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, FigureBase
 from PIL import Image, ImageChops
 
-#: Colours that stay apart for the colour-blind (Okabe and Ito, 2008), darkest first where it matters.
-COLOURS = {
-    "blue": "#0072B2", "orange": "#D55E00", "green": "#009E73", "purple": "#AA4E8A",
-    "amber": "#E69F00", "sky": "#56B4E9", "grey": "#6B7280", "ink": "#1F2937",
-}  # fmt: skip
+from course.plots.style import COLOURS, DPI, STYLE
 
 # What Matplotlib looks up each time it draws, not when an artist is made. Unhinted text takes half the time, and in
 # full resolution hints would only bend the letters.
 _AT_DRAWING = {"text.hinting": "no_hinting", "path.simplify": True}
 
-#: The look of every explorer.
-STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 10.5,
-    "text.color": COLOURS["ink"], "axes.labelcolor": COLOURS["ink"], "axes.edgecolor": "#9CA3AF",
-    "xtick.color": "#9CA3AF", "ytick.color": "#9CA3AF",
-    "xtick.labelcolor": "#374151", "ytick.labelcolor": "#374151",
-    "axes.titlesize": 11.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.titlepad": 9,
-    "axes.spines.top": False, "axes.spines.right": False,
-    "axes.grid": True, "grid.color": "#E5E7EB", "grid.linewidth": 0.8, "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(color=list(COLOURS.values())),
-    "lines.linewidth": 2.2, "lines.solid_capstyle": "round", "legend.frameon": False,
-    **_AT_DRAWING,
-    "figure.facecolor": "white", "axes.facecolor": "white",
-}  # fmt: skip
-
 #: Pixels of the page an inch.
-PAGE_DPI = 100
+PAGE_DPI = DPI
 
 #: Pixels of the picture for each pixel of the page, across and down: sharp on a dense screen too.
 SCALE = 2
@@ -268,7 +249,7 @@ def _lines(lines: list[tuple[str, float, str, str]], width: int) -> Image.Image:
 
 def _style() -> Any:
     """Return a context in which Matplotlib has the explorers' look, whatever the reader has set."""
-    return matplotlib.rc_context({**_DEFAULTS, **STYLE})
+    return matplotlib.rc_context({**_DEFAULTS, **STYLE, **_AT_DRAWING})
 
 
 # What a reader may have changed (a style sheet, a font size) must not change an explorer: its stored picture is
