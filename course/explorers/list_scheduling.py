@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from course.explorers.frame import COLOURS, Choice, Explorer, Int, set_limits
 from course.graph import TaskGraph, cholesky, fork_join, graham_anomaly, random_dag, tree_reduce
+from course.models import brent
 from course.plots.graphs import layout
 from course.simulate import POLICIES, run
 from course.trace import Trace
@@ -59,6 +60,7 @@ class Step:
     chosen: int  # the task of the last decision, −1 before the first
     choice: list[int]  # the tasks that were ready when it was made
     priority: np.ndarray  # (n,) the smallest is chosen first
+    bound: float  # no schedule ends before this time
 
 
 def compute(graph: str, workers: int, policy: str, step: int) -> Step:
@@ -75,17 +77,18 @@ def compute(graph: str, workers: int, policy: str, step: int) -> Step:
     started = np.zeros(n, dtype=bool)
     started[decisions[:k]] = True
     done = started & (stop <= now)
+    bound, _ = brent(tasks.work, tasks.span, workers)
     met = np.array([done[tasks.predecessors(i)].all() for i in range(n)])
     state = np.where(done, DONE, np.where(started, RUNNING, np.where(met, READY, WAITING)))
     choice = [i for i in range(n) if met[i] and (not started[i] or i == chosen)] if k else []
-    return Step(tasks, trace, workers, policy, k, now, started, state, chosen, choice, priority)
+    return Step(tasks, trace, workers, policy, k, now, started, state, chosen, choice, priority, bound)
 
 
 def finding(step: Step) -> str:
     """Say what the last decision was and why; at the end, how the schedule compares with its bound."""
     n, name = len(step.graph), step.graph.name
     makespan = step.trace.makespan
-    bound = max(step.graph.work / step.workers, step.graph.span)
+    bound = step.bound
     if step.k == 0:
         ready = ", ".join(name(i) for i in np.flatnonzero(step.state == READY))
         return f"Nothing has started. Ready: {ready}. No schedule on {step.workers} workers ends before {bound:.3g} s."
@@ -173,8 +176,7 @@ def draw(artists: dict[str, Any], step: Step) -> None:
     artists["bars"].set_verts(boxes)
     artists["bars"].set_facecolors(colours)
     artists["now"].set_xdata([step.now, step.now])
-    bound = max(graph.work / step.workers, graph.span)
-    artists["bound"].set_xdata([bound, bound])
+    artists["bound"].set_xdata([step.bound, step.bound])
 
 
 explorer = Explorer(
