@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course.domain import scalar, whole
+
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
@@ -25,12 +27,20 @@ class Cluster:
         Seconds before the first byte of a transfer arrives; an array gives each (source, receiver).
     bandwidth : float or array, shape (workers,) or (workers, workers)
         Bytes per second into a worker: for all, by receiver, or by (source, receiver).
+    backbone : float
+        Bytes per second of all transfers together, for a network (or a machine that all workers share) that cannot
+        serve all links at once.
     scheduler_overhead : float
         Seconds of the (one) scheduler's time that every task costs. Its inverse is the cluster's ceiling in tasks/s.
     release_delay : float
         Seconds from the end of a task until its successors can start: the messages to the scheduler and back.
     names : tuple of str, optional
         Names of the workers, for pictures and reports.
+    failures : sequence of (worker, time) or (worker, time, return)
+        When workers are lost, with all that they hold, and when they come back, empty [s]; without a return (or with
+        ``inf``) they do not. Kept as triples, by time.
+    stragglers : (probability, factor)
+        Each run of a task takes ``factor`` times as long, at least 1, with that probability.
 
     Raises
     ------
@@ -41,13 +51,15 @@ class Cluster:
     --------
     >>> Cluster(4, threads=2).slots
     8
+    >>> Cluster(2, failures=[(1, 5), (0, 3, 4)]).failures
+    ((0, 3.0, 4.0), (1, 5.0, inf))
     >>> Cluster(0)
     Traceback (most recent call last):
     ValueError: workers is 0; it must be a whole number of at least 1
 
     Notes
     -----
-    Taught in chapter 05; the network model in chapter 15.
+    Taught in chapter 05; the network model in chapter 15, failures and stragglers in chapter 16.
     """
 
     workers: int
@@ -55,9 +67,12 @@ class Cluster:
     speed: float | np.ndarray = 1.0
     latency: float | np.ndarray = 0.0
     bandwidth: float | np.ndarray = np.inf
+    backbone: float = np.inf
     scheduler_overhead: float = 0.0
     release_delay: float = 0.0
     names: tuple[str, ...] | None = None
+    failures: tuple[tuple[int, float, float], ...] = ()
+    stragglers: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
         w = self.workers
@@ -72,12 +87,15 @@ class Cluster:
         self._check("speed", ((), (w,)), low=0.0, open_low=True)
         self._check("latency", ((), (w, w)), low=0.0)
         self._check("bandwidth", ((), (w,), (w, w)), low=0.0, open_low=True, infinite=True)
+        self._check("backbone", ((),), low=0.0, open_low=True, infinite=True)
         self._check("scheduler_overhead", ((),), low=0.0)
         self._check("release_delay", ((),), low=0.0)
         if self.names is not None:
             object.__setattr__(self, "names", tuple(str(name) for name in self.names))
             if len(self.names) != w:
                 raise ValueError(f"names has {len(self.names)} entries; it must have one for each of {w} workers")
+        object.__setattr__(self, "failures", _failures(self.failures, w))
+        object.__setattr__(self, "stragglers", _stragglers(self.stragglers))
 
     def _check(self, name: str, shapes: tuple, *, low: float, open_low: bool = False, infinite: bool = False) -> None:
         given = getattr(self, name)
@@ -129,7 +147,8 @@ class Cluster:
         def array(value: ArrayLike) -> Any:
             return np.asarray(value) if isinstance(value, list) else value
 
-        return cls(**{k: array(v) if k != "names" else v for k, v in values.items()})
+        whole_as_they_are = ("names", "failures", "stragglers")
+        return cls(**{k: v if k in whole_as_they_are else array(v) for k, v in values.items()})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Cluster):
@@ -137,3 +156,47 @@ class Cluster:
         return self.to_dict() == other.to_dict()
 
     __hash__ = None
+
+
+def _failures(failures: Any, workers: int) -> tuple[tuple[int, float, float], ...]:
+    """Return failures as (worker, time, return) in the order of their times."""
+    try:
+        given = [tuple(failure) for failure in failures]
+    except TypeError:
+        raise ValueError(f"failures is {failures!r:.80}; it must be a sequence of (worker, time[, return])") from None
+    rows = []
+    for failure in given:
+        if len(failure) not in (2, 3):
+            raise ValueError(f"failures holds {failure!r:.80}; it must hold (worker, time) or (worker, time, return)")
+        worker = whole("failures: worker", failure[0], high=workers - 1)
+        time = scalar("failures: time", failure[1], low=0)
+        back = np.inf
+        if len(failure) == 3 and (np.ndim(failure[2]) or failure[2] != np.inf):
+            back = scalar("failures: return", failure[2], low=0)
+        if not back > time:
+            raise ValueError(f"failures holds {failure!r:.80}; the return must be after the failure")
+        rows.append((worker, time, back))
+    last: dict[int, float] = {}  # when each worker is back from its last failure
+    for worker, time, back in sorted(rows, key=lambda row: row[1]):
+        if time < last.get(worker, 0.0):
+            raise ValueError(f"failures: worker {worker} fails at {time:g} s, but is back only at {last[worker]:g} s")
+        last[worker] = back
+    return tuple(sorted(rows, key=lambda row: (row[1], row[0])))
+
+
+def _stragglers(stragglers: Any) -> tuple[float, float]:
+    """Return the probability and the factor, checked."""
+    try:
+        probability, factor = stragglers
+    except (TypeError, ValueError):
+        raise ValueError(f"stragglers is {stragglers!r:.80}; it must be (probability, factor)") from None
+    return (
+        scalar("stragglers: probability", probability, low=0, high=1),
+        scalar("stragglers: factor", factor, low=1),
+    )
+
+
+def pairs(value: ArrayLike, workers: int) -> np.ndarray:
+    """Return a latency or bandwidth as a matrix (from, to) whose sides are 1 where they do not matter."""
+    array = np.array(value, dtype=float, order="C")
+    return array.reshape({0: (1, 1), 1: (1, workers), 2: (workers, workers)}[array.ndim])

@@ -103,13 +103,14 @@ class Trace:
         for name in COLUMNS:
             if getattr(self, name).shape != rows or len(rows) != 1:
                 raise TraceError(f"{name} has shape {getattr(self, name).shape}; task has {rows}; all must be (rows,)")
-        bad = np.flatnonzero(~(np.isfinite(self.start) & np.isfinite(self.stop) & (self.start <= self.stop)))
-        if len(bad):
-            i = bad[0]
+        # Whole columns first, so that a million rows are checked in a millisecond and without copies.
+        in_order = bool((self.start <= self.stop).all())  # and no NaN
+        if not in_order or not (self.start.min(initial=0) > -np.inf and self.stop.max(initial=0) < np.inf):
+            i = np.flatnonzero(~(np.isfinite(self.start) & np.isfinite(self.stop) & (self.start <= self.stop)))[0]
             raise TraceError(f"row {i} runs from {self.start[i]} to {self.stop[i]}; times must be finite and in order")
-        bad = np.flatnonzero(~(np.isfinite(self.size) & (self.size >= 0)))
-        if len(bad):
-            raise TraceError(f"size[{bad[0]}] is {self.size[bad[0]]}; it must be finite and at least 0")
+        if not (self.size.min(initial=0) >= 0 and self.size.max(initial=0) < np.inf):
+            i = np.flatnonzero(~(np.isfinite(self.size) & (self.size >= 0)))[0]
+            raise TraceError(f"size[{i}] is {self.size[i]}; it must be finite and at least 0")
 
     def __len__(self) -> int:
         return len(self.task)
@@ -314,7 +315,7 @@ def _kind_codes(kind: ArrayLike) -> np.ndarray:
     kind = np.asarray(kind)
     if kind.dtype.kind in "iu":
         _in_range("kind", kind, 0, len(KINDS))
-        return kind.astype(np.uint8)
+        return kind.astype(np.uint8, copy=False)
     names, inverse = np.unique(kind.astype(str), return_inverse=True)
     unknown = [str(name) for name in names if name not in KINDS]
     if unknown:
@@ -327,10 +328,10 @@ def _whole(name: str, values: ArrayLike, low: int, high: int) -> np.ndarray:
     if array.size and array.dtype.kind not in "iu":
         raise TraceError(f"{name} holds {array.flat[0]!r}; it must hold whole numbers")
     _in_range(name, array, low, high)
-    return array.astype(np.int32)
+    return array.astype(np.int32, copy=False)
 
 
 def _in_range(name: str, values: np.ndarray, low: int, high: int) -> None:
-    bad = np.flatnonzero((values < low) | (values >= high))
-    if len(bad):
+    if values.size and (values.min() < low or values.max() >= high):
+        bad = np.flatnonzero((values < low) | (values >= high))
         raise TraceError(f"{name}[{bad[0]}] is {values.flat[bad[0]]}; it must be in {low} … {high - 1}")

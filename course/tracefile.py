@@ -57,7 +57,7 @@ def write(trace: Trace, path: Path) -> Path:
     columns["kind"] = pa.DictionaryArray.from_arrays(trace.kind.astype(np.int8), list(KINDS))
     about = {
         "version": VERSION,
-        "checksum": checksum(trace),
+        "checksum": checksum(trace, trace.cluster.to_dict()),
         "origin": trace.origin,
         "cluster": trace.cluster.to_dict(),
         "tasks": n,
@@ -70,10 +70,13 @@ def write(trace: Trace, path: Path) -> Path:
     return path
 
 
-def checksum(trace: Trace) -> int:
-    """Return a number that differs when anything in the trace differs: Parquet itself does not notice all damage."""
+def checksum(trace: Trace, cluster: dict) -> int:
+    """Return a number that differs when anything in the trace differs: Parquet itself does not notice all damage.
+
+    The cluster is taken as the file has it: older files have fewer parameters.
+    """
     graph = trace.graph
-    about = [trace.origin, trace.cluster.to_dict(), graph.names, graph.edge_size is not None]
+    about = [trace.origin, cluster, graph.names, graph.edge_size is not None]
     result = zlib.crc32(json.dumps(about).encode())
     for array in (graph.duration, graph.output_size, graph.indptr, graph.indices, graph.sizes):
         result = zlib.crc32(np.ascontiguousarray(array), result)
@@ -114,7 +117,7 @@ def read(path: Path) -> Trace:
         )
     try:
         trace = _read_version_1(table, about)
-        whole = checksum(trace) == about["checksum"]
+        whole = checksum(trace, about["cluster"]) == about["checksum"]
     except (KeyError, ValueError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
         raise TraceError(f"{path.name} is damaged: {error}") from error
     if not whole:

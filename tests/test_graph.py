@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from course.graph import (
     CycleError,
@@ -121,8 +122,11 @@ def test_levels_with_costs_on_the_edges():
     graph = TaskGraph([1, 2, 4, 1], 0, [[], [0], [0], [1, 2]])
     assert graph.t_level(edge_cost=10).tolist() == [0, 11, 11, 25]
     assert graph.b_level(edge_cost=[10, 0, 0, 0]).tolist() == [14, 3, 5, 1]
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match=re.escape("edge_cost has shape (2,); it must be a number, or (4,)")):
         graph.t_level(edge_cost=[1, 2])
+    for bad in (math.nan, -1.0, math.inf, [0, 0, 0, 1e301]):
+        with pytest.raises(ValueError, match=r"edge_cost is .*; it must be at least 0 and at most"):
+            graph.b_level(edge_cost=bad)
 
 
 # ---- shapes: closed formulas
@@ -228,6 +232,11 @@ def test_montage(images):
     graph = montage(images)
     assert len(graph) == 3 * images + 5
     assert graph.span == 9
+    task = {name: i for i, name in enumerate(graph.names)}
+    needs = [graph.predecessors(task[name]).tolist() for name in ("mDiffFit 0", "mConcatFit", "mBackground 1", "mAdd")]
+    fits = [task[f"mDiffFit {i}"] for i in range(images - 1)]
+    backgrounds = [task[f"mBackground {i}"] for i in range(images)]
+    assert needs == [[0, 1], fits, [1, task["mBgModel"]], [*backgrounds, task["mImgtbl"]]]
     assert [graph.name(i).split()[0] for i in graph.critical_path()] == [
         "mProject", "mDiffFit", "mConcatFit", "mBgModel", "mBackground", "mImgtbl", "mAdd", "mShrink", "mJPEG",
     ]  # fmt: skip
@@ -238,6 +247,17 @@ def test_epigenomics(lanes, chunks):
     graph = epigenomics(lanes, chunks)
     assert (len(graph), graph.span, graph.width) == (lanes * (2 + 4 * chunks) + 3, 9, lanes * chunks)
     assert len(set(graph.names)) == len(graph)
+    task = {name: i for i, name in enumerate(graph.names)}
+
+    def needs(name):
+        return [graph.name(int(i)) for i in graph.predecessors(task[name])]
+
+    last = f"{lanes - 1}.{chunks - 1}"
+    assert needs(f"filterContams {last}") == [f"fastqSplit {lanes - 1}"]
+    assert needs(f"sol2sanger {last}") == [f"filterContams {last}"]
+    assert needs(f"mapMerge {lanes - 1}") == [f"map {lanes - 1}.{chunk}" for chunk in range(chunks)]
+    assert needs("mapMerge") == [f"mapMerge {lane}" for lane in range(lanes)]
+    assert (needs("maqIndex"), needs("pileup")) == (["mapMerge"], ["maqIndex"])
 
 
 @pytest.mark.parametrize(("layers", "width", "degree"), [(1, 3, 2), (4, 5, 2), (3, 2, 9), (2, 300, 3)])
@@ -248,6 +268,32 @@ def test_layered(layers, width, degree):
     assert (each[width:] == min(degree, width)).all()
     layer = np.arange(len(graph)) // width
     assert (layer[graph.indices] == np.repeat(layer, each) - 1).all()
+
+
+def test_wide_layers_draw_every_pair_as_often():
+    # 17 is the least width whose subsets are not drawn by sorting; 136 pairs, each expected 750 times.
+    graph = layered(6001, 17, degree=2, seed=1)
+    pairs = (graph.indices % 17).reshape(-1, 2)
+    counts = np.bincount(pairs[:, 0] * 17 + pairs[:, 1], minlength=289).reshape(17, 17)
+    expected = len(pairs) / math.comb(17, 2)
+    counts = counts[np.triu_indices(17, 1)]
+    assert counts.sum() == len(pairs)  # the smaller number first, and never one twice
+    assert stats.chisquare(counts, np.full(len(counts), expected)).pvalue > 1e-3
+
+
+def test_a_large_random_dag():
+    n, p = 5000, 0.003  # so many pairs that the edges are drawn by the gaps between them
+    graph = random_dag(n, p, seed=2)
+    pairs = math.comb(n, 2)
+    assert abs(len(graph.indices) - p * pairs) < 4 * math.sqrt(p * pairs)
+    after = np.repeat(np.arange(n), np.diff(graph.indptr))
+    assert (graph.indices < after).all()
+    # All pairs alike: as many edges lead to the later half of the tasks as there are pairs that do.
+    share = math.comb(n // 2, 2) / pairs
+    assert abs((after < n // 2).mean() - share) < 4 * math.sqrt(share / len(after))
+    assert (len(random_dag(n, 0.0).indices), len(random_dag(2050, 1.0).indices)) == (0, math.comb(2050, 2))
+    with pytest.raises(ValueError, match=r"edge_probability is 0\.5; that makes 2\.5e\+11 edges"):
+        random_dag(10**6, 0.5)
 
 
 def test_random_dag():

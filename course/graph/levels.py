@@ -7,6 +7,24 @@ from numba import njit
 
 
 @njit(cache=True)
+def successors(indptr: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the successors in CSR form, from the predecessors: a counting sort, in time linear in the edges."""
+    n = len(indptr) - 1
+    after_indptr = np.zeros(n + 1, np.int64)
+    for before in indices:
+        after_indptr[before + 1] += 1
+    for task in range(n):
+        after_indptr[task + 1] += after_indptr[task]
+    place = after_indptr[:n].copy()
+    after = np.empty(len(indices), np.int32)
+    for task in range(n):
+        for e in range(indptr[task], indptr[task + 1]):
+            after[place[indices[e]]] = task
+            place[indices[e]] += 1
+    return after_indptr, after
+
+
+@njit(cache=True)
 def topological_order(before_indptr: np.ndarray, after_indptr: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return the tasks so that each comes after its predecessors; those of a cycle, and all after it, are missing.
 
@@ -35,12 +53,13 @@ def topological_order(before_indptr: np.ndarray, after_indptr: np.ndarray, after
 def t_level(
     order: np.ndarray, duration: np.ndarray, indptr: np.ndarray, indices: np.ndarray, edge_cost: np.ndarray
 ) -> np.ndarray:
-    """Return the longest way from the start of the graph to the start of each task."""
+    """Return the longest way from the start of the graph to the start of each task; one edge cost may stand for all."""
     level = np.zeros(len(duration))
+    last = len(edge_cost) - 1
     for task in order:
         for e in range(indptr[task], indptr[task + 1]):
             before = indices[e]
-            level[task] = max(level[task], level[before] + duration[before] + edge_cost[e])
+            level[task] = max(level[task], level[before] + duration[before] + edge_cost[min(e, last)])
     return level
 
 
@@ -48,11 +67,12 @@ def t_level(
 def b_level(
     order: np.ndarray, duration: np.ndarray, indptr: np.ndarray, indices: np.ndarray, edge_cost: np.ndarray
 ) -> np.ndarray:
-    """Return the longest way from the start of each task to the end of the graph."""
+    """Return the longest way from the start of each task to the end of the graph; edge costs as for `t_level`."""
     level = duration.copy()
+    last = len(edge_cost) - 1
     for i in range(len(order) - 1, -1, -1):
         task = order[i]
         for e in range(indptr[task], indptr[task + 1]):
             before = indices[e]
-            level[before] = max(level[before], duration[before] + edge_cost[e] + level[task])
+            level[before] = max(level[before], duration[before] + edge_cost[min(e, last)] + level[task])
     return level

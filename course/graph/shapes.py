@@ -9,13 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course.domain import generator, whole
 from course.graph.taskgraph import TaskGraph
 
 
 def _count(name: str, value: int, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
-    return int(value)
+    return whole(name, value, low=least, high=10**8)
 
 
 def _each(duration: ArrayLike, n: int) -> np.ndarray:
@@ -82,18 +81,18 @@ def tree_reduce(leaves: int, fan_in: int = 2, duration: float = 1.0, output_size
     (15, 4.0)
     """
     leaves, fan_in = _count("leaves", leaves), _count("fan_in", fan_in, 2)
-    before: list[list[int]] = [[] for _ in range(leaves)]
-    level = list(range(leaves))
+    counts, before = [np.zeros(leaves, int)], []
+    level, made = np.arange(leaves), leaves
     while len(level) > 1:
-        groups = [level[i : i + fan_in] for i in range(0, len(level), fan_in)]
-        level = []
-        for group in groups:
-            if len(group) == 1:  # nothing to combine: it goes up as it is
-                level.append(group[0])
-            else:
-                level.append(len(before))
-                before.append(group)
-    return TaskGraph(np.full(len(before), duration), output_size, before)
+        groups, left = divmod(len(level), fan_in)
+        single = left == 1  # nothing to combine: it goes up as it is
+        before.append(level[: len(level) - single])
+        counts.append(np.append(np.full(groups, fan_in), [left] if left > 1 else []).astype(int))
+        new = np.arange(made, made + len(counts[-1]))
+        made += len(new)
+        level = np.append(new, level[-1:]) if single else new
+    rows = _rows(np.concatenate(counts), np.concatenate(before or [level[:0]]))
+    return TaskGraph(np.full(made, duration), output_size, rows)
 
 
 def map_reduce(mappers: int, reducers: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -117,16 +116,29 @@ def layered(
     """
     layers, width = _count("layers", layers), _count("width", width)
     degree = min(_count("degree", degree), width)
-    rng = np.random.default_rng(seed)
-    before = np.empty((layers - 1, width, degree), dtype=int)
-    for layer in range(layers - 1):
-        if width <= 256:
-            picks = np.argsort(rng.random((width, width)), axis=1)[:, :degree]
-        else:
-            picks = np.array([rng.choice(width, degree, replace=False) for _ in range(width)])
-        before[layer] = np.sort(picks + layer * width, axis=1)
+    rng = generator(seed)
+    if degree**2 <= width and width > 16:
+        picks = _subsets((layers - 1) * width, width, degree, rng).reshape(layers - 1, width, degree)
+    else:
+        picks = np.empty((layers - 1, width, degree), dtype=int)
+        for layer in range(layers - 1):
+            picks[layer] = np.argsort(rng.random((width, width)), axis=1)[:, :degree]
+    before = np.sort(picks + np.arange(layers - 1)[:, None, None] * width, axis=2)
     counts = np.repeat([0, degree], [width, (layers - 1) * width])
     return TaskGraph(rng.exponential(duration, layers * width), output_size, _rows(counts, before.ravel()))
+
+
+def _subsets(rows: int, width: int, degree: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw ``degree`` different numbers below ``width``, each set as likely as any other, for each of the rows.
+
+    Floyd's way, whose cost does not grow with the width (Bentley, Floyd: A sample of brilliance. Communications of the
+    ACM 30(9), 1987).
+    """
+    picks = np.empty((rows, degree), dtype=int)
+    for k, most in enumerate(range(width - degree, width)):
+        pick = rng.integers(most + 1, size=rows)
+        picks[:, k] = np.where((picks[:, :k] == pick[:, None]).any(axis=1), most, pick)
+    return picks
 
 
 def random_dag(
@@ -145,10 +157,34 @@ def random_dag(
     n = _count("n", n)
     if not 0 <= edge_probability <= 1:
         raise ValueError(f"edge_probability is {edge_probability!r}; it must be in [0, 1]")
-    rng = np.random.default_rng(seed)
-    before = [np.flatnonzero(rng.random(j) < edge_probability) for j in range(n)]
-    rows = _rows([len(row) for row in before], np.concatenate(before))
-    return TaskGraph(rng.exponential(duration, n), output_size, rows)
+    rng = generator(seed)
+    pairs = n * (n - 1) // 2
+    if pairs <= 2**21:
+        before = [np.flatnonzero(rng.random(j) < edge_probability) for j in range(n)]
+        counts, before = [len(row) for row in before], np.concatenate(before)
+    else:  # not to draw a number for each of so many pairs
+        joined = _successes(pairs, edge_probability, rng)
+        # Pair number k is (i, j) with k = j (j − 1) / 2 + i.
+        after = ((1 + np.sqrt(1 + 8 * joined.astype(float))) / 2).astype(np.int64)
+        after -= after * (after - 1) // 2 > joined  # where the root was rounded up
+        counts, before = np.bincount(after, minlength=n), joined - after * (after - 1) // 2
+    return TaskGraph(rng.exponential(duration, n), output_size, _rows(counts, before))
+
+
+def _successes(trials: int, probability: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw which of so many independent trials succeed, from the geometric numbers of failures between successes."""
+    expected = trials * probability
+    if expected > 1e9:
+        raise ValueError(f"edge_probability is {probability:g}; that makes {expected:.2g} edges, more than 1e+09")
+    if probability == 0:
+        return np.empty(0, dtype=np.int64)
+    found, last = [], -1
+    while last < trials:
+        gaps = rng.geometric(probability, size=int(expected + 4 * np.sqrt(expected)) + 10)
+        found.append(last + np.cumsum(np.minimum(gaps, trials + 1)))
+        last = int(found[-1][-1])
+    where = np.concatenate(found)
+    return where[where < trials]
 
 
 def stencil(width: int, steps: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -185,27 +221,37 @@ def cholesky(tiles: int, duration: float = 1.0, output_size: float = 0.0) -> Tas
     (10, ['potrf 0', 'trsm 1 0', ...])
     """
     tiles = _count("tiles", tiles)
-    number: dict[str, int] = {}
-    last: dict[tuple[int, int], str] = {}  # the task that wrote each tile last
-    before: list[list[int]] = []
-    cost: list[float] = []
-
-    def add(name: str, factor: float, reads: list[tuple[int, int]], writes: tuple[int, int]) -> None:
-        needed = [last[tile] for tile in [*reads, writes] if tile in last]
-        number[name] = len(number)
-        before.append(sorted({number[task] for task in needed}))
-        cost.append(factor * duration)
-        last[writes] = name
-
+    names: list[str] = []
+    cost, before = [], []
+    done = 0  # the first of the updates (SYRK and GEMM) of the step before
     for k in range(tiles):
-        add(f"potrf {k}", 1 / 3, [], (k, k))
-        for i in range(k + 1, tiles):
-            add(f"trsm {i} {k}", 1.0, [(k, k)], (i, k))
-        for i in range(k + 1, tiles):
-            add(f"syrk {i} {k}", 1.0, [(i, k)], (i, i))
-            for j in range(k + 1, i):
-                add(f"gemm {i} {j} {k}", 2.0, [(i, k), (j, k)], (i, j))
-    return TaskGraph(cost, output_size, before, names=list(number))
+        potrf = len(names)
+        below = tiles - k - 1
+        row, column = np.tril_indices(below)  # the tiles to be updated, by rows; of each row the diagonal one first
+        column = np.where(column == 0, row, column - 1)
+        trsm = potrf + 1 + np.arange(below)
+        # What wrote the tiles of this step before: the step before updated one row more, so each row lies one further.
+        triangle = done + (np.arange(below) + 1) * (np.arange(below) + 2) // 2
+        written = [[done], triangle + 1, triangle[row] + np.where(column == row, 0, column + 2)]
+        if k == 0:
+            written = [np.full(len(tasks), -1) for tasks in written]
+        # A task waits for the one that wrote its tile, and for those that made what it reads; −1 where there is none.
+        waits = np.full((1 + below + len(row), 3), -1)
+        waits[:, 0] = np.concatenate(written)
+        waits[1 : 1 + below, 1] = potrf
+        waits[1 + below :, 1] = np.where(column == row, -1, trsm[column])
+        waits[1 + below :, 2] = trsm[row]
+        before.append(waits)
+        cost.append(np.concatenate([[1 / 3], np.ones(below), np.where(column == row, 1.0, 2.0)]))
+        names += [f"potrf {k}", *(f"trsm {i} {k}" for i in range(k + 1, tiles))]
+        names += [
+            f"syrk {i} {k}" if i == j else f"gemm {i} {j} {k}"
+            for i, j in zip((row + k + 1).tolist(), (column + k + 1).tolist(), strict=True)
+        ]
+        done = potrf + 1 + below
+    waits = np.concatenate(before)
+    rows = _rows((waits >= 0).sum(axis=1), waits[waits >= 0])
+    return TaskGraph(duration * np.concatenate(cost), output_size, rows, names=names)
 
 
 def montage(images: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -220,22 +266,23 @@ def montage(images: int, duration: float = 1.0, output_size: float = 0.0) -> Tas
     Generation Computer Systems 29(3), 2013.
     """
     images = _count("images", images, 2)
-    names = [f"mProject {i}" for i in range(images)]
-    before: list[list[int]] = [[] for _ in range(images)]
-    for i in range(images - 1):
-        names.append(f"mDiffFit {i}")
-        before.append([i, i + 1])
-    names += ["mConcatFit", "mBgModel"]
-    concat = len(before)
-    before += [list(range(images, concat)), [concat]]
-    background = len(before)
-    for i in range(images):
-        names.append(f"mBackground {i}")
-        before.append([i, concat + 1])
-    table = len(before)
-    names += ["mImgtbl", "mAdd", "mShrink", "mJPEG"]
-    before += [list(range(background, table)), [*range(background, table + 1)], [table + 1], [table + 2]]
-    return TaskGraph(np.full(len(before), duration), output_size, before, names=names)
+    each = range(images)
+    names = [f"mProject {i}" for i in each] + [f"mDiffFit {i}" for i in each[:-1]] + ["mConcatFit", "mBgModel"]
+    names += [*(f"mBackground {i}" for i in each), "mImgtbl", "mAdd", "mShrink", "mJPEG"]
+    concat, model, table = 2 * images - 1, 2 * images, 3 * images + 1
+    project, fit, background = np.arange(images), np.arange(images, concat), np.arange(model + 1, table)
+    counts = np.repeat([0, 2, images - 1, 1, 2], [images, images - 1, 1, 1, images])
+    before = [
+        np.stack([project[:-1], project[1:]], axis=1).ravel(),
+        fit,
+        [concat],
+        np.stack([project, np.full(images, model)], axis=1).ravel(),
+        background,
+        np.append(background, table),
+        [table + 1, table + 2],
+    ]
+    rows = _rows(np.append(counts, [images, images + 1, 1, 1]), np.concatenate(before))
+    return TaskGraph(np.full(len(names), duration), output_size, rows, names=names)
 
 
 def epigenomics(lanes: int, chunks: int, duration: float = 1.0, output_size: float = 0.0) -> TaskGraph:
@@ -247,26 +294,22 @@ def epigenomics(lanes: int, chunks: int, duration: float = 1.0, output_size: flo
     Generation Computer Systems 29(3), 2013.
     """
     lanes, chunks = _count("lanes", lanes), _count("chunks", chunks)
+    steps = ("filterContams", "sol2sanger", "fastq2bfq", "map")
     names: list[str] = []
-    before: list[list[int]] = []
-
-    def add(name: str, after: list[int]) -> int:
-        names.append(name)
-        before.append(after)
-        return len(before) - 1
-
-    merged = []
     for lane in range(lanes):
-        split = add(f"fastqSplit {lane}", [])
-        ends = []
-        for chunk in range(chunks):
-            task = split
-            for step in ("filterContams", "sol2sanger", "fastq2bfq", "map"):
-                task = add(f"{step} {lane}.{chunk}", [task])
-            ends.append(task)
-        merged.append(add(f"mapMerge {lane}", ends))
-    add("pileup", [add("maqIndex", [add("mapMerge", merged)])])
-    return TaskGraph(np.full(len(before), duration), output_size, before, names=names)
+        names.append(f"fastqSplit {lane}")
+        names += [f"{step} {lane}.{chunk}" for chunk in range(chunks) for step in steps]
+        names.append(f"mapMerge {lane}")
+    # Of one lane, whose first task is 0: each chunk begins at the split, and goes on from step to step; then the merge.
+    size = 2 + 4 * chunks
+    step = np.arange(4 * chunks)
+    lane = np.concatenate([np.where(step % 4 == 0, 0, step), step[3::4] + 1])
+    first = np.arange(lanes) * size
+    merge = lanes * size
+    before = np.concatenate([(first[:, None] + lane).ravel(), first + size - 1, [merge, merge + 1]])
+    counts = np.append(np.tile(np.repeat([0, 1, chunks], [1, 4 * chunks, 1]), lanes), [lanes, 1, 1])
+    names += ["mapMerge", "maqIndex", "pileup"]
+    return TaskGraph(np.full(len(names), duration), output_size, _rows(counts, before), names=names)
 
 
 def graham_anomaly() -> TaskGraph:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from course.trace import Trace
 
 
+MOST = 1e300
+"""What the costs of a graph may add up to: beyond it, sums of times would no longer be finite."""
+
+
 class GraphError(ValueError):
     """The input does not describe a task graph; the message says where and why."""
 
@@ -52,7 +56,8 @@ class TaskGraph:
     Raises
     ------
     GraphError
-        Wrong shapes; NaN, infinite or negative costs; predecessors that do not exist; a duplicated edge.
+        Wrong shapes; NaN, infinite or negative costs, or costs that add up to more than 1e300; predecessors that do not
+        exist; a duplicated edge.
     CycleError
         Tasks that wait for each other in a circle.
 
@@ -301,12 +306,9 @@ class TaskGraph:
     @cached_property
     def successor_arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """The successors in CSR form: ``indices[indptr[i]:indptr[i + 1]]`` wait for task i."""
-        n = len(self)
-        after = np.repeat(np.arange(n, dtype=np.int32), np.diff(self.indptr))
-        order = np.argsort(self.indices, kind="stable")
-        indptr = np.zeros(n + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self.indices, minlength=n), out=indptr[1:])
-        return indptr, after[order]
+        from course.graph.levels import successors
+
+        return successors(self.indptr, self.indices)
 
     @cached_property
     def topological_order(self) -> np.ndarray:
@@ -392,8 +394,13 @@ class TaskGraph:
         return max(int(np.cumsum(change[order]).max()), 1)
 
     def _edge_cost(self, edge_cost: ArrayLike) -> np.ndarray:
-        # A copy: numba compiles anew for an array that cannot be written, as a broadcast one.
-        return np.array(np.broadcast_to(np.asarray(edge_cost, dtype=float), self.indices.shape))
+        cost = np.array(edge_cost, dtype=float)  # a copy: numba compiles anew for an array that cannot be written
+        if cost.shape not in ((), (1,), self.indices.shape):
+            raise ValueError(f"edge_cost has shape {cost.shape}; it must be a number, or {self.indices.shape}")
+        if not ((cost >= 0) & (cost <= MOST)).all():
+            bad = cost[~((cost >= 0) & (cost <= MOST))].flat[0]
+            raise ValueError(f"edge_cost is {bad}; it must be at least 0 and at most {MOST:g}")
+        return cost.reshape(-1)  # one stands for all
 
 
 def _costs(name: str, values: ArrayLike, length: int | None) -> np.ndarray:
@@ -409,9 +416,13 @@ def _costs(name: str, values: ArrayLike, length: int | None) -> np.ndarray:
     if array.ndim != 1 or (length is not None and len(array) != length):
         wanted = "(n,)" if length is None else f"({length},)"
         raise GraphError(f"{name} has shape {array.shape}; it must be {wanted}")
-    bad = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))
-    if len(bad):
-        raise GraphError(f"{name}[{bad[0]}] is {array[bad[0]]}; it must be finite and at least 0")
+    if not (array.min(initial=0) >= 0 and array.max(initial=0) < np.inf):
+        i = np.flatnonzero(~(np.isfinite(array) & (array >= 0)))[0]
+        raise GraphError(f"{name}[{i}] is {array[i]}; it must be finite and at least 0")
+    with np.errstate(over="ignore"):
+        total = array.sum()
+    if total > MOST:
+        raise GraphError(f"{name} adds up to {total:g}; it may add up to at most {MOST:g}")
     return array
 
 
@@ -454,6 +465,8 @@ def _check_edges(indptr: np.ndarray, indices: np.ndarray, n: int, name: Callable
     if len(itself):
         task = name(int(owner[itself[0]]))
         raise CycleError([task, task])
+    if ((indices[1:] > indices[:-1]) | (owner[1:] > owner[:-1])).all():
+        return  # the predecessors of each task rise, as they mostly do: none is there twice
     pairs = np.sort(owner.astype(np.int64) * max(n, 1) + indices)
     twice = np.flatnonzero(pairs[1:] == pairs[:-1])
     if len(twice):
