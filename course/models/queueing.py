@@ -1,4 +1,4 @@
-"""Queues in equilibrium: how long customers wait, and how many servers are enough. Taught in chapter 12."""
+"""Queues in equilibrium: how long customers wait at one station. Taught in chapter 12."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import exprel, gammainc, lambertw
 
-from course.models.domain import UnstableError, number, plain
+from course.domain import number, plain
+from course.models.erlang import erlang_b, erlang_c, poisson, stable
+from course.models.quantity import amount, count, positive
 
 Number = float | np.ndarray
 
@@ -64,10 +66,10 @@ class Queue:
         return plain(function(q))
 
 
-def _from_wait(
+def from_wait(
     arrival_rate: Any, service_mean: Any, utilization: Any, wait: Any, delayed: Any, **quantiles: Any
 ) -> Queue:
-    """Complete a queue from its mean wait, by Little's law."""
+    """Return the queue whose mean wait is known; Little's law gives the rest."""
     response = wait + service_mean
     return Queue(
         plain(utilization),
@@ -78,12 +80,6 @@ def _from_wait(
         plain(arrival_rate * response),
         **quantiles,
     )
-
-
-def _stable(utilization: np.ndarray) -> np.ndarray:
-    if (utilization >= 1).any():
-        raise UnstableError(plain(utilization))
-    return utilization
 
 
 def little(
@@ -121,88 +117,14 @@ def little(
     ----------
     Little: A proof for the queuing formula L = λW. Operations Research 9(3), 1961.
     """
-    from course.models.domain import number as checked
-
     given = {"arrival_rate": arrival_rate, "time": time, "number": number}
-    values = {name: checked(name, value, low=0) for name, value in given.items() if value is not None}
+    values = {name: value for name, value in given.items() if value is not None}
     if len(values) != 2:
         raise ValueError(f"give exactly two of arrival_rate, time and number; got {sorted(values) or 'none'}")
     if number is None:
-        return plain(values["arrival_rate"] * values["time"])
+        return plain(amount("arrival_rate", arrival_rate) * amount("time", time))
     divisor = "time" if arrival_rate is None else "arrival_rate"
-    if (values[divisor] == 0).any():
-        raise ValueError(f"{divisor} is 0; it must be greater than 0 where the other is to be found")
-    return plain(values["number"] / values[divisor])
-
-
-def erlang_b(load: ArrayLike, servers: ArrayLike) -> Number:
-    r"""Return the share of customers turned away when there is no room to wait (Erlang B, M/G/c/c).
-
-    .. math:: B(c, a) = \frac{a^c / c!}{\sum_{k=0}^{c} a^k / k!}
-
-    Parameters
-    ----------
-    load : float or array
-        a = λ / μ, offered load in erlangs: the servers that would be busy if there were enough.
-    servers : int or array
-        c.
-
-    Examples
-    --------
-    >>> round(erlang_b(load=4.461, servers=10), 4)
-    0.01
-
-    Notes
-    -----
-    Computed by the recursion 1/B(c) = 1 + (c/a) / B(c−1), which is stable where factorials overflow. Depends on the
-    service times only through their mean. Chapter 12.
-
-    References
-    ----------
-    Erlang: Løsning af nogle Problemer fra Sandsynlighedsregningen af Betydning for de automatiske Telefoncentraler.
-    Elektroteknikeren 13, 1917.
-    """
-    load, servers = np.broadcast_arrays(number("load", load, low=0), number("servers", servers, low=0, whole=True))
-    with np.errstate(divide="ignore", over="ignore"):
-        inverse = np.ones(load.shape)
-        for c in range(1, int(servers.max(initial=0)) + 1):
-            step = 1 + c / load * inverse
-            inverse = np.where(c <= servers, step, inverse)
-    return plain(1 / inverse)
-
-
-def erlang_c(load: ArrayLike, servers: ArrayLike) -> Number:
-    r"""Return the probability that a customer has to wait (Erlang C, M/M/c).
-
-    .. math:: C(c, a) = \frac{B}{1 - \rho (1 - B)}, \qquad \rho = a / c
-
-    Parameters
-    ----------
-    load : float or array
-        a = λ / μ, offered load in erlangs; below ``servers``.
-    servers : int or array
-        c.
-
-    Raises
-    ------
-    UnstableError
-        If the load is not below the number of servers.
-
-    Examples
-    --------
-    A call centre: 48 erlangs on 55 agents.
-
-    >>> round(erlang_c(load=48, servers=55), 4)
-    0.2387
-
-    Notes
-    -----
-    Chapter 12. Source: as `erlang_b`.
-    """
-    load, servers = number("load", load, low=0), number("servers", servers, low=1, whole=True)
-    utilization = _stable(load / servers)
-    blocked = erlang_b(load, servers)
-    return plain(blocked / (1 - utilization * (1 - blocked)))
+    return plain(amount("number", number) / positive(divisor, values[divisor]))
 
 
 def mm1(arrival_rate: ArrayLike, service_rate: ArrayLike) -> Queue:
@@ -259,13 +181,14 @@ def mmc(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike) ->
     -----
     Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 3.5.
     """
-    arrivals = number("arrival_rate", arrival_rate, low=0)
-    rate = number("service_rate", service_rate, above=0)
-    servers = number("servers", servers, low=1, whole=True)
+    arrivals = amount("arrival_rate", arrival_rate)
+    rate = positive("service_rate", service_rate)
+    servers = count("servers", servers)
     load = arrivals / rate
-    utilization = _stable(load / servers)
+    utilization = stable(load / servers)
     delayed = erlang_c(load, servers)
     spare = servers * rate - arrivals
+    spare = np.where(spare > 0, spare, servers * rate * (1 - utilization))  # it may have rounded to 0
 
     def wait_quantile(q: np.ndarray) -> np.ndarray:
         # Those who need not wait are the share 1 − C; among the others the wait is exponential.
@@ -273,9 +196,9 @@ def mmc(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike) ->
             return np.maximum(np.log(delayed / (1 - q)), 0) / spare
 
     def response_quantile(q: np.ndarray) -> np.ndarray:
-        return np.vectorize(_mmc_response_quantile, otypes=[float])(q, arrivals, rate, servers, delayed)
+        return np.vectorize(_mmc_response_quantile, otypes=[float])(q, rate, spare, delayed)
 
-    return _from_wait(
+    return from_wait(
         arrivals,
         1 / rate,
         utilization,
@@ -286,24 +209,22 @@ def mmc(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike) ->
     )
 
 
-def _mmc_response_quantile(q: float, arrivals: float, rate: float, servers: float, delayed: float) -> float:
+def _mmc_response_quantile(q: float, rate: float, spare: float, delayed: float) -> float:
     """Solve P(response > t) = 1 − q. The response is a service plus, with probability C, an exponential wait."""
-    spare = servers * rate - arrivals
+    slow, fast = min(rate, spare), max(rate, spare)
 
     def tail(t: float) -> float:
-        if abs(spare - rate) < 1e-9 * rate:  # both exponentials have the same rate
-            both = (1 + rate * t) * np.exp(-rate * t)
-        else:
-            both = (spare * np.exp(-rate * t) - rate * np.exp(-spare * t)) / (spare - rate)
+        # The sum of two exponentials of rates r and s: (s e^(−rt) − r e^(−st)) / (s − r), written without cancellation.
+        both = np.exp(-slow * t) * (1 + slow * t * exprel(-(fast - slow) * t))
         return (1 - delayed) * np.exp(-rate * t) + delayed * both
 
-    high = 1 / rate
+    high = 1 / slow
     while tail(high) > 1 - q:
         high *= 2
     return brentq(lambda t: tail(t) - (1 - q), 0, high, xtol=1e-14 / rate, rtol=1e-12)
 
 
-def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: int, capacity: int) -> Queue:
+def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike, capacity: ArrayLike) -> Queue:
     r"""Return the M/M/c/K queue: as M/M/c, but who finds ``capacity`` customers inside is turned away.
 
     .. math:: p_n = p_0 \prod_{k=1}^{n} \frac{\lambda}{\min(k, c)\,\mu}, \quad n \le K; \qquad
@@ -313,9 +234,9 @@ def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: int, capacit
     ----------
     arrival_rate, service_rate : float or array
         λ and μ, per second. λ may exceed cμ: what does not fit is turned away.
-    servers : int
+    servers : int or array
         c.
-    capacity : int
+    capacity : int or array
         K, the most customers inside, those in service included; at least ``servers``.
 
     Returns
@@ -330,25 +251,47 @@ def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: int, capacit
 
     Notes
     -----
-    Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 3.6.
+    Up to c inside, the probabilities are those of Erlang's lossy system; beyond, with r = a / c, they fall or rise as
+    :math:`r, r^2, \dots, r^{K-c}`. The sum and the mean of such a cut geometric distribution are closed formulas, so
+    that no room is too large. Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section
+    3.6 (one server).
     """
-    arrivals = number("arrival_rate", arrival_rate, above=0)
-    rate = number("service_rate", service_rate, above=0)
-    c = int(number("servers", servers, low=1, whole=True))
-    k = int(number("capacity", capacity, low=c, whole=True))
-    inside = np.arange(k + 1)
-    # Relative probabilities of 0, 1, … K inside; logarithms because they span hundreds of decades.
-    steps = np.log(arrivals / rate)[..., None] - np.log(np.minimum(inside[1:], c))
-    logs = np.concatenate([np.zeros((*steps.shape[:-1], 1)), np.cumsum(steps, axis=-1)], axis=-1)
-    weights = np.exp(logs - logs.max(axis=-1, keepdims=True))
-    p = weights / weights.sum(axis=-1, keepdims=True)
-    blocked = p[..., -1]
-    accepted = arrivals * (1 - blocked)
-    waiting = (p * np.maximum(inside - c, 0)).sum(axis=-1)
-    delayed = p[..., c:-1].sum(axis=-1) / (1 - blocked)
-    utilization = accepted / (c * rate)
-    wait = waiting / accepted
-    return _from_wait(accepted, 1 / rate, utilization, wait, delayed, blocking_probability=plain(blocked))
+    arrivals = amount("arrival_rate", arrival_rate)
+    rate = positive("service_rate", service_rate)
+    servers, capacity = np.broadcast_arrays(count("servers", servers), count("capacity", capacity))
+    if (capacity < servers).any():
+        worst = np.unravel_index((capacity - servers).argmin(), capacity.shape)
+        raise ValueError(
+            f"capacity is {capacity[worst]:g}; it must be a whole number and at least {servers[worst]:g}, the servers"
+        )
+    load, places = arrivals / rate, capacity - servers
+    lossy = np.asarray(erlang_b(load, servers))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # ln(a / c), exact to rounding where a is near c.
+        growth = np.where(
+            np.abs(load / servers - 1) < 0.5, np.log1p((load - servers) / servers), np.log(load / servers)
+        )
+        even = growth == 0
+        # The sum of r^j over the places, and of its last term the share; where r = 1 all terms are the same.
+        total = np.where(even, places, load / servers * np.expm1(places * growth) / np.expm1(growth))
+        last = np.where(even, 1 / places, np.expm1(-growth) / np.expm1(-places * growth))
+        queueing = 1 / (1 + 1 / (lossy * total))  # the probability that all servers are busy and somebody waits
+        queueing = np.where((places == 0) | (load == 0), 0.0, queueing)
+        blocked = np.where(places == 0, lossy, queueing * last)
+        # The servers that are busy while nobody waits, a (1 − B): written so that no digits are lost where B is near 1.
+        unqueued = np.where(load < servers, load * (1 - lossy), servers * lossy / erlang_b(load, servers - 1))
+        busy = queueing * servers + (1 - queueing) * unqueued
+        delayed = np.where(queueing == 0, 0.0, queueing * servers / busy)
+        number_waiting = 1 + places * _middle(places * growth) - _middle(growth)
+        wait = np.where(queueing == 0, 0.0, queueing * number_waiting / (rate * busy))
+        blocked = np.where(load == 0, 0.0, blocked)
+    return from_wait(rate * busy, 1 / rate, busy / servers, wait, delayed, blocking_probability=plain(blocked))
+
+
+def _middle(x: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 − e^(−x)) − 1 / x, the mean of the density on [0, 1] that grows as e^(xt); 1/2 at 0."""
+    series = 0.5 + x / 12 * (1 - x**2 / 60 * (1 - x**2 / 42))
+    return np.where(np.abs(x) < 0.05, series, -1 / np.expm1(-x) - 1 / x)
 
 
 def mg1(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike) -> Queue:
@@ -380,14 +323,14 @@ def mg1(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike
     Notes
     -----
     Exact; the mean wait is the same for every discipline that neither interrupts nor looks at the service times.
-    Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 5.6.
+    Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 5.5.
     """
-    arrivals = number("arrival_rate", arrival_rate, low=0)
-    mean = number("service_mean", service_mean, above=0)
-    scv = number("service_scv", service_scv, low=0)
-    utilization = _stable(arrivals * mean)
+    arrivals = amount("arrival_rate", arrival_rate)
+    mean = positive("service_mean", service_mean)
+    scv = amount("service_scv", service_scv)
+    utilization = stable(arrivals * mean)
     wait = utilization / (1 - utilization) * (1 + scv) / 2 * mean
-    return _from_wait(arrivals, mean, utilization, wait, utilization)
+    return from_wait(arrivals, mean, utilization, wait, utilization)
 
 
 def gg1(arrival_rate: ArrayLike, service_mean: ArrayLike, arrival_scv: ArrayLike, service_scv: ArrayLike) -> Queue:
@@ -417,8 +360,10 @@ def gg1(arrival_rate: ArrayLike, service_mean: ArrayLike, arrival_scv: ArrayLike
     Notes
     -----
     An approximation, exact for M/G/1 and good near ρ = 1; it knows two moments, and arrivals that are independent of
-    each other. ``wait_probability`` has no closed form and is NaN, but for M/M/1. For a true upper bound see
-    `kingman_bound`. Chapter 12.
+    each other. Far from 1 it may be far off: for regular arrivals and exponential service (`gm1`) at ρ = 0.5 it says
+    nearly twice the true wait. ``wait_probability`` has no closed form and is NaN, but where both scv are 1: that is
+    taken for M/M/1, though other distributions have an scv of 1, too. For a true upper bound see `kingman_bound`.
+    Chapter 12.
 
     References
     ----------
@@ -445,11 +390,11 @@ def kingman_bound(
     ----------
     Kingman: Some inequalities for the queue GI/G/1. Biometrika 49(3/4), 1962.
     """
-    arrivals = number("arrival_rate", arrival_rate, above=0)
-    mean = number("service_mean", service_mean, above=0)
-    utilization = _stable(arrivals * mean)
-    variances = number("arrival_scv", arrival_scv, low=0) / arrivals**2
-    variances = variances + number("service_scv", service_scv, low=0) * mean**2
+    arrivals = positive("arrival_rate", arrival_rate)
+    mean = positive("service_mean", service_mean)
+    utilization = stable(arrivals * mean)
+    variances = amount("arrival_scv", arrival_scv) / arrivals**2
+    variances = variances + amount("service_scv", service_scv) * mean**2
     return plain(arrivals * variances / (2 * (1 - utilization)))
 
 
@@ -483,250 +428,199 @@ def ggc(
 
     Notes
     -----
-    An approximation; exact for M/M/c and M/G/1. ``wait_probability`` is that of M/M/c where both scv are 1, and NaN
-    elsewhere. Chapter 12.
+    An approximation; exact for M/M/c and M/G/1. ``wait_probability`` is that of M/M/c where both scv are 1 (taken for
+    exponential times), and NaN elsewhere. Chapter 12.
 
     References
     ----------
     Allen: Probability, Statistics, and Queueing Theory with Computer Science Applications, 2nd ed., Academic Press
     1990, section 5.5.
     """
-    arrivals = number("arrival_rate", arrival_rate, low=0)
-    mean = number("service_mean", service_mean, above=0)
-    arrival_scv = number("arrival_scv", arrival_scv, low=0)
-    service_scv = number("service_scv", service_scv, low=0)
+    arrivals = amount("arrival_rate", arrival_rate)
+    mean = positive("service_mean", service_mean)
+    arrival_scv = amount("arrival_scv", arrival_scv)
+    service_scv = amount("service_scv", service_scv)
     exponential = mmc(arrivals, 1 / mean, servers)
     wait = (arrival_scv + service_scv) / 2 * exponential.mean_wait
     known = (arrival_scv == 1) & (service_scv == 1)
     delayed = np.where(known, exponential.wait_probability, np.nan)
-    return _from_wait(arrivals, mean, exponential.utilization, wait, delayed)
+    return from_wait(arrivals, mean, exponential.utilization, wait, delayed)
 
 
-def mg1_priority(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike) -> np.ndarray:
-    r"""Return the mean wait of each class in M/G/1 with priorities that do not interrupt [s], shape (classes,).
+def deterministic_gap(s: ArrayLike) -> np.ndarray:
+    """Return the Laplace transform of a gap that is always 1, for `gm1`: exp(−s)."""
+    return np.exp(-np.asarray(s, dtype=float))
 
-    .. math:: W_k = \frac{W_0}{(1 - \sigma_{k-1})(1 - \sigma_k)}, \quad
-              W_0 = \sum_i \lambda_i \frac{E[S_i^2]}{2}, \quad \sigma_k = \sum_{i \le k} \rho_i
+
+def erlang_gap(phases: int) -> Callable[[ArrayLike], np.ndarray]:
+    r"""Return the Laplace transform of an Erlang gap of mean 1, for `gm1`: :math:`(1 + s / k)^{-k}`.
 
     Parameters
     ----------
-    arrival_rate, service_mean, service_scv : array, shape (classes,), or float
-        λ, E[S] and scv of each class, the most important first.
+    phases : int
+        k. One phase is an exponential gap, of scv 1; k phases have scv 1 / k.
+
+    Examples
+    --------
+    >>> float(erlang_gap(2)(2.0))
+    0.25
+    """
+    k = float(count("phases", phases))
+    return lambda s: np.exp(-k * np.log1p(np.asarray(s, dtype=float) / k))
+
+
+def gm1(arrival_rate: ArrayLike, service_rate: ArrayLike, gap_transform: Callable[[float], float]) -> Queue:
+    r"""Return the GI/M/1 queue: any independent gaps between arrivals, exponential service, one server.
+
+    .. math:: \sigma = A^*(\mu (1 - \sigma)), \; 0 < \sigma < 1; \qquad W_q = \frac{\sigma}{\mu (1 - \sigma)},
+              \qquad P(W > t) = \sigma \, e^{-\mu (1 - \sigma) t}
+
+    Parameters
+    ----------
+    arrival_rate, service_rate : float or array
+        λ and μ, per second; λ / μ at most 0.999999. The nearer to 1, the fewer digits: 5 are left there.
+    gap_transform : callable
+        s ↦ E[exp(−s G)], the Laplace transform of a gap G that is measured in units of its mean, so that E[G] = 1:
+        `deterministic_gap`, `erlang_gap(k)`, or your own.
 
     Raises
     ------
     UnstableError
-        If all classes together load the server fully.
+        If λ ≥ μ.
+    ValueError
+        If ``gap_transform`` is not that of a gap of mean 1.
 
     Examples
     --------
-    >>> mg1_priority([0.4, 0.4], 1.0, 1.0).round(4)
-    array([1.3333, 6.6667])
+    Regular arrivals wait only half as long as random ones do.
+
+    >>> round(gm1(0.5, 1.0, deterministic_gap).mean_wait, 4), mm1(0.5, 1.0).mean_wait
+    (0.255, 1.0)
 
     Notes
     -----
-    Chapter 12. Cobham: Priority assignment in waiting line problems. Operations Research 2(1), 1954.
+    Exact. σ is the probability of finding the server busy at arrival; it differs from the utilization, since only
+    Poisson arrivals see time averages. Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section
+    6.4.
     """
-    rates, mean, scv = np.broadcast_arrays(
-        np.atleast_1d(number("arrival_rate", arrival_rate, low=0)),
-        number("service_mean", service_mean, above=0),
-        number("service_scv", service_scv, low=0),
+    arrivals, rate = positive("arrival_rate", arrival_rate), positive("service_rate", service_rate)
+    utilization = number("arrival_rate / service_rate", stable(arrivals / rate), high=0.999999)
+    if not callable(gap_transform):
+        raise ValueError(f"gap_transform is {gap_transform!r:.80}; it must be callable, such as deterministic_gap")
+    mean = (1 - gap_transform(1e-9)) / 1e-9
+    if abs(gap_transform(0.0) - 1) > 1e-9 or not abs(mean - 1) < 1e-3:
+        raise ValueError(f"gap_transform has mean {mean:.4g}; it must be that of a gap of mean 1")
+
+    def root(utilization: float) -> tuple[float, float]:
+        # x = 1 − σ solves (1 − A(x / ρ)) / x = 1: divided by x so that the root x = 0, which is always there, is gone.
+        def excess(x: float) -> float:
+            return float((1 - gap_transform(x / utilization)) / x - 1)
+
+        low = min((1 - utilization) * 1e-3, 1e-8)
+        if not excess(low) > 0 >= excess(1.0):
+            raise ValueError(f"gap_transform has no root at utilization {utilization:g}; the gap varies too much")
+        x = brentq(excess, low, 1.0, xtol=1e-15)
+        return x, gap_transform(x / utilization)
+
+    idle, sigma = np.vectorize(root, otypes=[float, float])(utilization)
+    speed = rate * idle
+
+    def wait_quantile(q: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.maximum(np.log(sigma / (1 - q)), 0) / speed
+
+    return from_wait(
+        arrivals,
+        1 / rate,
+        utilization,
+        sigma / speed,
+        sigma,
+        _wait_quantile=wait_quantile,
+        _response_quantile=lambda q: -np.log1p(-q) / speed,
     )
-    upto = np.cumsum(rates * mean)
-    _stable(upto[-1])
-    residual = (rates * (1 + scv) * mean**2).sum() / 2
-    return residual / ((1 - np.concatenate([[0.0], upto[:-1]])) * (1 - upto))
 
 
-def mg1_ps(arrival_rate: ArrayLike, service_mean: ArrayLike) -> Queue:
-    r"""Return the M/G/1 queue under processor sharing: all are served at once, each at 1/n of the speed.
+def mdc(arrival_rate: ArrayLike, service_time: ArrayLike, servers: ArrayLike) -> Queue:
+    r"""Return the M/D/c queue: Poisson arrivals, the same service time for all, c servers. Exact.
 
-    .. math:: E[T] = \frac{E[S]}{1 - \rho}
+    .. math:: L_q = \sum_{l=1}^{\infty} \frac{1}{l} \, E\left[(X_{l} - l c)^+\right], \quad
+              X_l \sim \text{Poisson}(l a); \qquad
+              P(W > 0) = 1 - \exp\left(-\sum_{l=1}^{\infty} \frac{1}{l} P(X_l \ge l c)\right)
 
     Parameters
     ----------
     arrival_rate : float or array
-        λ, per second.
-    service_mean : float or array
-        E[S], seconds. Nothing else of the service times matters for the mean.
-
-    Returns
-    -------
-    Queue
-        ``mean_wait`` is response − service; everybody is served at once, so ``wait_probability`` is ρ: the probability
-        of finding somebody to share with.
+        λ of all arrivals, per second.
+    service_time : float or array
+        D, seconds.
+    servers : int or array
+        c; at most a million where the load is heavy.
 
     Raises
     ------
     UnstableError
-        If λ E[S] ≥ 1.
+        If λ D ≥ c.
 
     Examples
     --------
-    >>> round(mg1_ps(0.8, 1.0).mean_response, 9)
-    5.0
+    >>> round(mdc(arrival_rate=1.6, service_time=1.0, servers=2).mean_wait, 4)
+    0.9033
 
     Notes
     -----
-    Chapter 12. Kleinrock: Queueing Systems, Volume 2: Computer Applications. Wiley 1976, section 4.4.
-    """
-    arrivals = number("arrival_rate", arrival_rate, low=0)
-    mean = number("service_mean", service_mean, above=0)
-    utilization = _stable(arrivals * mean)
-    return _from_wait(arrivals, mean, utilization, utilization / (1 - utilization) * mean, utilization)
+    Who is in service now has left one service time later; so the queue, looked at once every D, is a random walk that
+    cannot go below 0, with a Poisson number of arrivals up and c down at each step (Crommelin). Spitzer's identity
+    gives the sums above, all of positive terms. In heavy traffic they need too many terms; then the c − 1 other roots
+    :math:`z_k` of :math:`z^c = e^{a (z - 1)}` in the unit disc give the same:
 
+    .. math:: L_q = \sum_{k=1}^{c-1} \frac{1}{1 - z_k} + \frac{c}{2 (c - a)} - \frac{c + a}{2}, \qquad
+              P(W = 0) = (c - a) \prod_{k=1}^{c-1} \frac{1}{1 - z_k}
 
-def servers_for(
-    arrival_rate: float,
-    service_rate: float,
-    *,
-    wait_quantile: tuple[float, float] | None = None,
-    mean_wait: float | None = None,
-    wait_probability: float | None = None,
-) -> int:
-    """Return the fewest servers with which an M/M/c queue keeps one objective.
+    Chapter 12.
 
-    Parameters
+    References
     ----------
-    arrival_rate, service_rate : float
-        λ, and μ of one server, per second.
-    wait_quantile : (q, seconds), optional
-        The share q of the customers shall wait no longer than that.
-    mean_wait : float, optional
-        The mean wait shall not exceed this [s].
-    wait_probability : float, optional
-        No greater share of the customers shall have to wait.
-
-    Raises
-    ------
-    ValueError
-        Unless exactly one objective is given.
-
-    Examples
-    --------
-    >>> servers_for(0.2, 1 / 240, wait_probability=0.25)
-    55
-
-    Notes
-    -----
-    Chapters 12 and 17.
+    Crommelin: Delay probability formulae when the holding times are constant. Post Office Electrical Engineers Journal
+    25, 1932. Spitzer: A combinatorial lemma and its application to probability theory. Trans. American Mathematical
+    Society 82(2), 1956. Tijms: A First Course in Stochastic Models. Wiley 2003, section 9.6.
     """
-    arrivals = float(number("arrival_rate", arrival_rate, low=0))
-    rate = float(number("service_rate", service_rate, above=0))
-    objectives = {"wait_quantile": wait_quantile, "mean_wait": mean_wait, "wait_probability": wait_probability}
-    given = [name for name, value in objectives.items() if value is not None]
-    if len(given) != 1:
-        raise ValueError(f"give exactly one of {', '.join(objectives)}; got {given or 'none'}")
-    if given == ["wait_quantile"]:
-        try:
-            q, limit = wait_quantile
-        except (TypeError, ValueError):
-            raise ValueError(f"wait_quantile is {wait_quantile!r}; it must be (q, seconds)") from None
-        number("wait_quantile[0]", q, low=0, high=1 - 1e-12)
-    else:
-        limit = objectives[given[0]]
-    limit = float(number(given[0], limit, low=0, high=1 if given == ["wait_probability"] else np.inf))
-
-    def kept(servers: int) -> bool:
-        queue = mmc(arrivals, rate, servers)
-        if given == ["wait_quantile"]:
-            return queue.wait_quantile(q) <= limit
-        return getattr(queue, given[0]) <= limit
-
-    servers = int(arrivals / rate) + 1
-    if given != ["wait_quantile"] and limit == 0 and arrivals > 0:
-        raise ValueError(f"{given[0]} is 0; no finite number of servers reaches that: it must be greater than 0")
-    # Double until it is enough, then halve the gap: the wait falls with every server.
-    low, high = servers, servers
-    while not kept(high):
-        low, high = high + 1, 2 * high
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if kept(middle) else (middle + 1, high)
-    return high
+    arrivals, time = amount("arrival_rate", arrival_rate), positive("service_time", service_time)
+    servers = count("servers", servers)
+    load = arrivals * time
+    utilization = stable(load / servers)
+    queue, delayed = np.vectorize(_mdc, otypes=[float, float])(utilization, servers)
+    # By Little's law; with no arrivals at all nobody waits.
+    wait = np.where(load > 0, queue / np.where(arrivals > 0, arrivals, 1.0), 0.0)
+    return from_wait(arrivals, time, utilization, wait, delayed)
 
 
-def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarray:
-    r"""Return the servers by the square-root rule: load + quality × √load, rounded up.
-
-    Parameters
-    ----------
-    load : float or array
-        a = λ / μ, in erlangs.
-    quality : float or array
-        β > 0: the spare servers in units of √a. `halfin_whitt` gives the probability of waiting that belongs to it.
-
-    Examples
-    --------
-    >>> square_root_staffing(100, 1.0), square_root_staffing(10_000, 1.0)
-    (110, 10100)
-
-    Notes
-    -----
-    Chapters 12 and 17. Halfin, Whitt: Heavy-traffic limits for queues with many exponential servers. Operations
-    Research 29(3), 1981.
-    """
-    load, quality = number("load", load, low=0), number("quality", quality, above=0)
-    # The subtraction keeps rounding errors from adding a server: 100 + 1.0 × 10.000000000000002 is 110.
-    servers = np.ceil(load + quality * np.sqrt(load) - 1e-9).astype(int)
-    return int(servers) if servers.ndim == 0 else servers
+_TERMS = 10_000
+"""Up to so many terms of Spitzer's sums are added; where more are needed, the roots are cheaper."""
 
 
-def halfin_whitt(quality: ArrayLike) -> Number:
-    r"""Return the probability of waiting under square-root staffing as the system grows.
-
-    .. math:: P = \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
-
-    Parameters
-    ----------
-    quality : float or array
-        β > 0.
-
-    Examples
-    --------
-    >>> round(halfin_whitt(1.0), 4)
-    0.2234
-
-    Notes
-    -----
-    Chapters 12 and 17. Source: as `square_root_staffing`.
-    """
-    quality = number("quality", quality, above=0)
-    density = norm.pdf(quality)
-    return plain(density / (density + quality * norm.cdf(quality)))
+def _mdc(utilization: float, servers: float) -> tuple[float, float]:
+    """Return the mean queue and the probability of waiting in M/D/c."""
+    if utilization == 0:
+        return 0.0, 0.0
+    # Each term is about exp(−decay) times the one before; 40 such factors are 18 digits.
+    decay = servers * (utilization - 1 - np.log(utilization))
+    if decay > 40 / _TERMS:
+        return _mdc_by_sums(utilization, servers, int(40 / decay) + 2)
+    return _mdc_by_roots(utilization, number("servers", servers, high=1e6))
 
 
-def asymptotic_bounds(demands: ArrayLike, think_time: float, population: ArrayLike) -> tuple:
-    r"""Return bounds of a closed system: (highest throughput [1/s], lowest response [s]).
+def _mdc_by_sums(utilization: float, servers: float, terms: int) -> tuple[float, float]:
+    step = np.arange(1, terms + 1)
+    gone, mean = step * servers, step * servers * utilization
+    reach = gammainc(gone, mean)  # P(X ≥ gone)
+    excess = gone * poisson(gone, mean) - gone * (1 - utilization) * reach
+    return float((excess / step).sum()), float(-np.expm1(-(reach / step).sum()))
 
-    .. math:: X \le \min\left(\frac{N}{D + Z}, \frac{1}{D_\max}\right), \qquad
-              R \ge \max\left(D, N D_\max - Z\right)
 
-    Parameters
-    ----------
-    demands : array, shape (stations,)
-        Seconds of service that one request needs at each station, over all its visits.
-    think_time : float
-        Z, seconds between a response and the same client's next request.
-    population : int or array
-        N, clients.
-
-    Examples
-    --------
-    >>> throughput, response = asymptotic_bounds([9.2, 8], think_time=120, population=20)
-    >>> round(throughput, 3), round(response)
-    (0.109, 64)
-
-    Notes
-    -----
-    Chapters 02 and 12. Lazowska, Zahorjan, Graham, Sevcik: Quantitative System Performance. Prentice-Hall 1984,
-    chapter 5.
-    """
-    demands = np.atleast_1d(number("demands", demands, low=0))
-    think_time = number("think_time", think_time, low=0)
-    population = number("population", population, low=1, whole=True)
-    total, largest = demands.sum(), demands.max()
-    if largest == 0:
-        raise ValueError("demands are all 0; at least one must be greater than 0")
-    throughput = np.minimum(population / (total + think_time), 1 / largest)
-    return plain(throughput), plain(np.maximum(total, population * largest - think_time))
+def _mdc_by_roots(utilization: float, servers: float) -> tuple[float, float]:
+    turn = np.exp(2j * np.pi * np.arange(1, servers) / servers)
+    away = 1 + lambertw(-utilization * np.exp(-utilization) * turn) / utilization  # 1 − z
+    idle = servers * (1 - utilization)
+    queue = (1 / away).real.sum() + servers / (2 * idle) - servers * (1 + utilization) / 2
+    # The logarithms of so many factors are added, since their product may overflow.
+    return float(queue), float(1 - idle * np.exp(-np.log(np.abs(away)).sum()))

@@ -1,25 +1,31 @@
-"""Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Chapter 05; stealing in 14."""
+"""Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Chapter 05; stealing in 14.
+
+All assume identical workers that run one task at a time, without interrupting it, and that messages and the scheduler
+take no time. The lower bounds still hold where these do take time; the upper bounds and the ratios do not.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course.domain import number, plain
 from course.graph import TaskGraph
-from course.models.domain import number, plain
 
 
 def lower_bound(graph: TaskGraph, workers: int) -> float:
-    """Return a time that no schedule on ``workers`` identical workers beats [s].
+    r"""Return a time that no schedule on ``workers`` identical workers beats [s].
 
-    The largest of three: work / workers; the span; and the sum of the m-th and the (m+1)-th longest duration, because
-    of the m + 1 longest tasks some two share one of m workers.
+    .. math:: \max\left(\frac{W}{m}, \; S, \; d_{(m)} + d_{(m+1)}\right)
+
+    W is the work, S the span, and d the durations, the longest first: of the m + 1 longest tasks some two share one of
+    m workers.
 
     Parameters
     ----------
     graph : TaskGraph
     workers : int
-        At least 1.
+        m, at least 1.
 
     Examples
     --------
@@ -27,11 +33,18 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
     >>> lower_bound(graham_anomaly(), 3)
     12.0
 
+    Notes
+    -----
+    Chapter 05. The first two are Graham's; the third matters only for few long tasks.
+
     References
     ----------
     Graham: Bounds on multiprocessing timing anomalies. SIAM Journal on Applied Mathematics 17(2), 1969.
     """
-    workers = int(number("workers", workers, low=1, whole=True))
+    checked = number("workers", workers, low=1, whole=True)
+    if checked.ndim:
+        raise ValueError(f"workers is {workers!r:.80}; it must be one number")
+    workers = int(checked)
     bound = max(graph.work / workers, graph.span)
     if len(graph) > workers:
         longest = np.sort(graph.duration)[::-1]
@@ -42,11 +55,20 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
 def upper_bound(graph: TaskGraph, workers: int) -> float:
     """Return a time that every greedy (list) schedule keeps [s]: (work − span) / workers + span.
 
+    Parameters
+    ----------
+    graph : TaskGraph
+    workers : int or array
+
     Examples
     --------
     >>> from course.graph import graham_anomaly
     >>> upper_bound(graham_anomaly(), 4)
     17.5
+
+    Notes
+    -----
+    Greedy: no worker is idle while a task is ready. Chapter 05; see `brent`.
 
     References
     ----------
@@ -83,6 +105,11 @@ def brent(work: ArrayLike, span: ArrayLike, workers: ArrayLike) -> tuple:
     >>> brent(work=17, span=8, workers=2)
     (8.5, 12.5)
 
+    Notes
+    -----
+    The lower bound holds for every schedule, the upper one for those that let no worker be idle while a task is ready.
+    Chapters 03 and 05.
+
     References
     ----------
     Brent: The parallel evaluation of general arithmetic expressions. Journal of the ACM 21(2), 1974.
@@ -96,12 +123,21 @@ def brent(work: ArrayLike, span: ArrayLike, workers: ArrayLike) -> tuple:
 
 
 def graham_ratio(workers: ArrayLike) -> float | np.ndarray:
-    """Return how much longer than the best schedule a greedy one can be: 2 − 1/m.
+    """Return how many times as long as the best schedule a greedy one can be: 2 − 1/m.
+
+    Parameters
+    ----------
+    workers : int or array
+        m.
 
     Examples
     --------
     >>> graham_ratio(4)
     1.75
+
+    Notes
+    -----
+    For any graph and any order of the tasks; there are graphs that reach it. Chapter 05.
 
     References
     ----------
@@ -111,12 +147,21 @@ def graham_ratio(workers: ArrayLike) -> float | np.ndarray:
 
 
 def lpt_ratio(workers: ArrayLike) -> float | np.ndarray:
-    """Return how much longer than the best schedule longest-first can be, for independent tasks: 4/3 − 1/(3m).
+    """Return how many times as long as the best schedule longest-first (LPT) can be: 4/3 − 1/(3m).
+
+    Parameters
+    ----------
+    workers : int or array
+        m.
 
     Examples
     --------
     >>> round(lpt_ratio(2), 4)
     1.1667
+
+    Notes
+    -----
+    For independent tasks, whose durations are known; there are such that reach it. Chapters 05 and 13.
 
     References
     ----------
@@ -126,14 +171,26 @@ def lpt_ratio(workers: ArrayLike) -> float | np.ndarray:
 
 
 def work_stealing_bound(work: ArrayLike, span: ArrayLike, workers: ArrayLike) -> float | np.ndarray:
-    """Return the order of the expected time under randomised work stealing [s]: work / workers + span.
+    """Return the order of the expected time under randomized work stealing [s]: work / workers + span.
 
-    The theorem is W/m + O(S); this is the value for a constant of 1, to be read as "within a small factor of".
+    The theorem is W/m + O(S); this is the value for a constant of 1, to be read as "within a small factor of". It is
+    no bound on any one run.
+
+    Parameters
+    ----------
+    work, span : float or array
+        W and S, as in `brent` [s].
+    workers : int or array
+        m.
 
     Examples
     --------
     >>> work_stealing_bound(100, 4, 10)
     14.0
+
+    Notes
+    -----
+    For fully strict computations (fork and join): a task's result goes only to the one that spawned it. Chapter 14.
 
     References
     ----------

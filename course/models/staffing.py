@@ -1,0 +1,136 @@
+"""How many servers are enough. Taught in chapters 12 and 17."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from course.domain import number, plain
+from course.models.quantity import amount, positive
+from course.models.queueing import mmc
+
+Number = float | np.ndarray
+
+
+def servers_for(
+    arrival_rate: float,
+    service_rate: float,
+    *,
+    wait_quantile: tuple[float, float] | None = None,
+    mean_wait: float | None = None,
+    wait_probability: float | None = None,
+) -> int:
+    """Return the fewest servers with which an M/M/c queue keeps one objective.
+
+    Parameters
+    ----------
+    arrival_rate, service_rate : float
+        λ, and μ of one server, per second.
+    wait_quantile : (q, seconds), optional
+        The share q of the customers shall wait no longer than that.
+    mean_wait : float, optional
+        The mean wait shall not exceed this [s].
+    wait_probability : float, optional
+        No greater share of the customers shall have to wait.
+
+    Raises
+    ------
+    ValueError
+        Unless exactly one objective is given.
+
+    Examples
+    --------
+    >>> servers_for(0.2, 1 / 240, wait_probability=0.25)
+    55
+
+    Notes
+    -----
+    Chapters 12 and 17.
+    """
+    arrivals = float(amount("arrival_rate", arrival_rate))
+    rate = float(positive("service_rate", service_rate))
+    objectives = {"wait_quantile": wait_quantile, "mean_wait": mean_wait, "wait_probability": wait_probability}
+    given = [name for name, value in objectives.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"give exactly one of {', '.join(objectives)}; got {given or 'none'}")
+    if given == ["wait_quantile"]:
+        try:
+            q, limit = wait_quantile
+        except (TypeError, ValueError):
+            raise ValueError(f"wait_quantile is {wait_quantile!r}; it must be (q, seconds)") from None
+        number("wait_quantile[0]", q, low=0, high=1 - 1e-12)
+    else:
+        limit = objectives[given[0]]
+    limit = float(number(given[0], limit, low=0, high=1 if given == ["wait_probability"] else np.inf))
+
+    def kept(servers: int) -> bool:
+        if load >= float(servers):  # a float of this size may not tell them apart
+            return False
+        queue = mmc(arrivals, rate, servers)
+        if given == ["wait_quantile"]:
+            return queue.wait_quantile(q) <= limit
+        return getattr(queue, given[0]) <= limit
+
+    load = float(number("arrival_rate / service_rate", arrivals / rate, high=1e17))
+    servers = int(load) + 1
+    if given != ["wait_quantile"] and limit == 0 and arrivals > 0:
+        raise ValueError(f"{given[0]} is 0; no finite number of servers reaches that: it must be greater than 0")
+    # Double until it is enough, then halve the gap: the wait falls with every server.
+    low, high = servers, servers
+    while not kept(high):
+        low, high = high + 1, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if kept(middle) else (middle + 1, high)
+    return high
+
+
+def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarray:
+    r"""Return the servers by the square-root rule: load + quality × √load, rounded up.
+
+    Parameters
+    ----------
+    load : float or array
+        a = λ / μ, in erlangs.
+    quality : float or array
+        β > 0: the spare servers in units of √a. `halfin_whitt` gives the probability of waiting that belongs to it.
+
+    Examples
+    --------
+    >>> square_root_staffing(100, 1.0), square_root_staffing(10_000, 1.0)
+    (110, 10100)
+
+    Notes
+    -----
+    Chapters 12 and 17. Halfin, Whitt: Heavy-traffic limits for queues with many exponential servers. Operations
+    Research 29(3), 1981.
+    """
+    load, quality = amount("load", load), positive("quality", quality)
+    # The subtraction keeps rounding errors from adding a server: 100 + 1.0 × 10.000000000000002 is 110.
+    servers = number("load + quality √load", np.ceil(load + quality * np.sqrt(load) - 1e-9), high=1e18).astype(int)
+    return int(servers) if servers.ndim == 0 else servers
+
+
+def halfin_whitt(quality: ArrayLike) -> Number:
+    r"""Return the probability of waiting under square-root staffing as the system grows.
+
+    .. math:: P = \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
+
+    Parameters
+    ----------
+    quality : float or array
+        β > 0.
+
+    Examples
+    --------
+    >>> round(halfin_whitt(1.0), 4)
+    0.2234
+
+    Notes
+    -----
+    Chapters 12 and 17. Source: as `square_root_staffing`.
+    """
+    quality = positive("quality", quality)
+    density = norm.pdf(quality)
+    return plain(density / (density + quality * norm.cdf(quality)))
