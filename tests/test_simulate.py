@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from course.graph import TaskGraph, chain, fork_join, graham_anomaly, independent, layered, map_reduce, random_dag
-from course.models import brent, graham_ratio, lower_bound, lpt_ratio, upper_bound
-from course.simulate import DISCIPLINES, POLICIES, Cluster, batch_means, queue, run, warm_up
+from course.models import brent, graham_ratio, lower_bound, lpt_ratio, mg1, mm1, mmc, upper_bound
+from course.simulate import DISCIPLINES, POLICIES, Cluster, batch_means, queue, random_queue, random_times, run, warm_up
 from course.trace import COMPUTE, OVERHEAD, TRANSFER
 
 # ---- list scheduling: the twin
@@ -32,14 +33,14 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
     speed = [float(s) for s in np.broadcast_to(cluster.speed, workers)]
     latency = np.broadcast_to(cluster.latency, (workers, workers))
     bandwidth = np.broadcast_to(cluster.bandwidth, (workers, workers))  # by (source, receiver); (workers,): receiver
-    network = latency.any() or np.isfinite(bandwidth).any()
+    network = latency.any() or np.isfinite(bandwidth).any() or math.isfinite(cluster.backbone)
     preference = sorted(range(workers), key=lambda w: (-speed[w], w))
     free = cluster.threads_per_worker.tolist()
     came_ready = itertools.count()
     ready, running, done = [], [], set()
     where, start, stop = [None] * n, [0.0] * n, [0.0] * n
     link, fetched, transfers = [0.0] * workers, {}, []
-    scheduler = now = 0.0
+    scheduler = backbone = now = 0.0
 
     def becomes_ready(task):
         turn = next(came_ready)
@@ -71,7 +72,8 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
                         begin = max(begin, fetched[i, w])
                         continue
                     departs = max(scheduler, link[w])
-                    link[w] = departs + float(size) / float(bandwidth[source, w])
+                    backbone = max(scheduler, backbone) + float(size) / cluster.backbone
+                    link[w] = max(departs + float(size) / float(bandwidth[source, w]), backbone)
                     fetched[i, w] = link[w] + float(latency[source, w])
                     transfers.append((task, source, w, departs, fetched[i, w], float(size)))
                     begin = max(begin, fetched[i, w])
@@ -82,8 +84,12 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
             now = running[0][0]
             while running and running[0][0] == now:
                 _, task = heapq.heappop(running)
+                if task < n:  # it stops; n + task stands for when that is known
+                    free[where[task]] += 1
+                    heapq.heappush(running, (now + cluster.release_delay, n + task))
+                    continue
+                task -= n
                 done.add(task)
-                free[where[task]] += 1
                 for after in waiting_for[task]:
                     if all(i in done for i in before[after]):
                         becomes_ready(after)
@@ -142,7 +148,9 @@ def tasks_and_cluster(draw):
         speed=values(st.sampled_from([1.0, 2.0, 0.7]), (), (w,)),
         latency=values(st.sampled_from([0.0, 0.1, 1.0]), (), (w, w)),
         bandwidth=values(st.sampled_from([math.inf, 1.0, 0.3]), (), (w,), (w, w)),
+        backbone=draw(st.sampled_from([math.inf, math.inf, 0.5])),
         scheduler_overhead=draw(st.sampled_from([0.0, 0.0, 0.25])),
+        release_delay=draw(st.sampled_from([0.0, 0.0, 0.5])),
     )
     return graph, cluster
 
@@ -202,6 +210,14 @@ def test_a_transfer_by_hand():
     assert (trace.task[row], trace.source[row], trace.worker[row], trace.size[row]) == (2, 0, 1, 4)
     assert (trace.start[row], trace.stop[row]) == (3.0, 5.5)
     assert trace.makespan == 6.5
+
+
+def test_a_backbone_by_hand():
+    # Two pairs exchange 4 bytes at the same time: 2 s each on their own links of 2 bytes/s, 4 s on a backbone of 2.
+    graph = TaskGraph([1, 1, 1, 1, 1, 1], [4, 4, 4, 4, 0, 0], [[], [], [], [], [0, 1], [2, 3]])
+    assert run(graph, Cluster(4, bandwidth=2.0)).makespan == 1 + 2 + 1
+    assert run(graph, Cluster(4, bandwidth=2.0, backbone=2.0)).makespan == 1 + 4 + 1
+    assert run(graph, Cluster(4, backbone=4.0)).makespan == 1 + 2 + 1
 
 
 # ---- list scheduling: what is known about it
@@ -386,9 +402,10 @@ def test_every_call_uses_what_warm_up_compiled():
         classes = {"priority": gaps} if discipline == "priority" else {}
         for servers in (1, np.int64(2), 20):
             queue(gaps, gaps[::-1], servers, discipline, **classes)
+            random_queue(1.0, 1.0, servers, discipline, customers=4, **classes)
             queue([1, 2], [3, 4], servers, discipline, **({"priority": [1, 2]} if classes else {}))
-    compiled = [levels.b_level, levels.t_level, levels.topological_order, list_kernel.simulate]
-    compiled += [queue_kernels.fifo_one, queue_kernels.fifo_many, queue_kernels.nonpreemptive]
+    compiled = [levels.b_level, levels.t_level, levels.topological_order, levels.successors, list_kernel.simulate]
+    compiled += [queue_kernels.fifo_one, queue_kernels.fifo_many, queue_kernels.arrivals, queue_kernels.nonpreemptive]
     compiled += [queue_kernels.shortest_remaining, queue_kernels.processor_sharing]
     assert {function.__name__: len(function.signatures) for function in compiled} == {
         function.__name__: 1 for function in compiled
@@ -563,6 +580,109 @@ def test_sojourns():
 def test_queue_refuses(arguments, options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         queue(*arguments, **options)
+
+
+# ---- random times
+
+
+@pytest.mark.parametrize(
+    ("distribution", "scv", "law"),
+    [
+        ("exponential", 1.0, stats.expon(scale=3.0)),
+        ("gamma", 0.25, stats.gamma(4, scale=0.75)),  # Erlang's of four phases
+        ("gamma", 2.0, stats.gamma(0.5, scale=6.0)),
+        ("lognormal", 4.0, stats.lognorm(math.sqrt(math.log(5)), scale=3 / math.sqrt(5))),
+        # α = 1 + √(1 + 1/3) by the variance of a Pareto distribution, m² / (α (α − 2)).
+        ("pareto", 3.0, stats.pareto(1 + math.sqrt(4 / 3), scale=3 * math.sqrt(4 / 3) / (1 + math.sqrt(4 / 3)))),
+    ],
+)
+def test_random_times_have_their_distribution(distribution, scv, law):
+    assert law.mean() == pytest.approx(3.0)
+    assert law.var() / law.mean() ** 2 == pytest.approx(scv)
+    times = random_times(50_000, 3.0, scv, distribution, seed=3)
+    assert stats.kstest(times, law.cdf).pvalue > 1e-3
+
+
+def test_hyperexponential_times_have_balanced_means():
+    scv, n = 9.0, 400_000
+    p = (1 + math.sqrt((scv - 1) / (scv + 1))) / 2
+
+    def cdf(x):
+        return p * stats.expon(scale=3 / (2 * p)).cdf(x) + (1 - p) * stats.expon(scale=3 / (2 * (1 - p))).cdf(x)
+
+    times = random_times(n, 3.0, scv, seed=1)  # the usual one above 1
+    assert stats.kstest(times, cdf).pvalue > 1e-3
+    assert abs(times.mean() - 3) < 4 * 3 * 3 / math.sqrt(n)
+    # Both halves bring the same part of the mean: p m₁ = (1 − p) m₂.
+    assert p * 3 / (2 * p) == pytest.approx((1 - p) * 3 / (2 * (1 - p)))
+    assert random_times(5, 3.0, 1.0, "hyperexponential", seed=1).shape == (5,)
+
+
+def test_the_usual_distributions():
+    for scv, name in [(0.0, "constant"), (0.5, "gamma"), (1.0, "exponential"), (2.0, "hyperexponential")]:
+        assert (random_times(50, 2.0, scv, seed=4) == random_times(50, 2.0, scv, name, seed=4)).all()
+    assert (random_times(50, 2.0) == random_times(50, 2.0, 1.0, "exponential")).all()
+    assert (random_times(50, 2.0, distribution="constant") == 2.0).all()
+
+
+@pytest.mark.parametrize("discipline", ["fifo", "srpt"])
+def test_random_queue_is_queue(discipline):
+    served = random_queue(0.5, 3.0, 2, discipline, customers=400, service_scv=4.0, seed=6)
+    again = queue(np.diff(served.arrival, prepend=0.0), served.service, 2, discipline)
+    np.testing.assert_allclose(served.stop, again.stop, rtol=1e-12)
+    assert len(served) == 400
+    # Common random numbers: the arrivals stay as they are when the services change.
+    other = random_queue(0.5, 1.0, 2, discipline, customers=400, service="lognormal", seed=6)
+    assert (other.arrival == served.arrival).all()
+    assert (other.service != served.service).all()
+    assert (random_queue(0.5, 3.0, customers=9, seed=7).arrival != served.arrival[:9]).all()
+
+
+@pytest.mark.parametrize(
+    ("settings_of_queue", "expected"),
+    [
+        ({"servers": 1, "service_mean": 0.7}, mm1(1.0, 1 / 0.7).mean_wait),
+        ({"servers": 3, "service_mean": 2.4}, mmc(1.0, 1 / 2.4, 3).mean_wait),
+        ({"servers": 1, "service_mean": 0.7, "service": "constant"}, mg1(1.0, 0.7, 0.0).mean_wait),
+        ({"servers": 1, "service_mean": 0.6, "service_scv": 4.0}, mg1(1.0, 0.6, 4.0).mean_wait),
+    ],
+)
+def test_random_queues_wait_as_the_formulas_say(settings_of_queue, expected):
+    waits = [
+        random_queue(1.0, customers=200_000, seed=seed, **settings_of_queue).wait[20_000:].mean() for seed in range(8)
+    ]
+    assert abs(np.mean(waits) - expected) < 3 * np.std(waits, ddof=1) / math.sqrt(len(waits))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((0, 1), {}, "arrival_rate is 0; it must be finite and at least 1e-100"),
+        (([1, 2], 1), {}, "arrival_rate is [1, 2]; it must be one number"),
+        ((1, -1), {}, "service_mean is -1; it must be finite and at least 0"),
+        ((1, 1), {"customers": 0}, "customers is 0; it must be a whole number of at least 1"),
+        (
+            (1, 1),
+            {"service": "weibull"},
+            "the service distribution is 'weibull'; it must be one of constant, exponential",
+        ),
+        ((1, 1), {"service_scv": -1}, "service_scv is -1; it must be finite and at least 0"),
+        ((1, 1), {"arrival_scv": 1e-13}, "arrival_scv is 1e-13; it must be 0, or at least 1e-12"),
+        ((1, 1), {"service": "constant", "service_scv": 2}, "service_scv is 2; of constant times it must be 0"),
+        ((1, 1), {"service": "exponential", "service_scv": 2}, "service_scv is 2; of exponential times it must be 1"),
+        (
+            (1, 1),
+            {"service": "hyperexponential", "service_scv": 0.5},
+            "of hyperexponential times it must be at least 1",
+        ),
+        ((1, 1), {"service": "pareto", "service_scv": 0}, "service_scv is 0; of pareto times it must be above 0"),
+        ((1, 1), {"seed": -1}, "seed is -1"),
+        ((1, 1, 0), {}, "servers is 0"),
+    ],
+)
+def test_random_queue_refuses(arguments, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        random_queue(*arguments, **options)
 
 
 def test_batch_means():

@@ -5,9 +5,124 @@
 """
 
 from course.cluster import Cluster
+from course.simulate.architectures import ARCHITECTURES, Scheduled, architecture
+from course.simulate.autoscaling import (
+    SCALERS,
+    Observed,
+    Predictive,
+    Scaled,
+    TargetTracking,
+    Threshold,
+    autoscale,
+    daily_load,
+)
+from course.simulate.balancing import Balanced, balance, balls
+from course.simulate.checkpoints import Checkpointed, checkpoint
 from course.simulate.compiled import warm_up
-from course.simulate.lists import POLICIES, run
-from course.simulate.queues import DISCIPLINES, Sojourns, queue
+from course.simulate.dask.policy import Dask
+from course.simulate.delay import Delay, locality
+from course.simulate.distributions import DISTRIBUTIONS, random_times
+from course.simulate.faults import DELIVERY, Heartbeats, Machines, Messages, data_loss, heartbeats, machines, messages
+from course.simulate.jobs import Jobs, jobs
+from course.simulate.lists import POLICIES
+from course.simulate.load_generators import (
+    ClosedLoop,
+    closed_loop,
+    coordinated_omission,
+    correct_omission,
+    varying_arrivals,
+)
+from course.simulate.queues import DISCIPLINES, Sojourns, queue, random_queue
+from course.simulate.runs import SIMULATORS, run
+from course.simulate.services import OUTCOMES, SHEDDING, CircuitBreaker, Requests, service, token_bucket
+from course.simulate.sharing import Shared, share
+from course.simulate.static import Schedule, Static, Step, optimal, schedule
+from course.simulate.static_policies import STATIC_POLICIES
 from course.simulate.statistics import batch_means
+from course.simulate.stealing import Stealing
+from course.simulate.storage import Quorum, Ring, cache, quorum, ring, stream, zipf_stream
+from course.simulate.supersteps import MapReduce, Supersteps, mapreduce, supersteps
+from course.simulate.sweep import sweep
+from course.simulate.tails import Hedged, Speculated, fan_out, hedge, hedged_queues, speculate
 
-__all__ = ["DISCIPLINES", "POLICIES", "Cluster", "Sojourns", "batch_means", "queue", "run", "warm_up"]
+__all__ = [
+    "ARCHITECTURES",
+    "DELIVERY",
+    "DISCIPLINES",
+    "DISTRIBUTIONS",
+    "OUTCOMES",
+    "POLICIES",
+    "SCALERS",
+    "SHEDDING",
+    "SIMULATORS",
+    "STATIC_POLICIES",
+    "Balanced",
+    "Checkpointed",
+    "CircuitBreaker",
+    "ClosedLoop",
+    "Cluster",
+    "Dask",
+    "Delay",
+    "Heartbeats",
+    "Hedged",
+    "Jobs",
+    "Machines",
+    "MapReduce",
+    "Messages",
+    "Observed",
+    "Predictive",
+    "Quorum",
+    "Requests",
+    "Ring",
+    "Scaled",
+    "Schedule",
+    "Scheduled",
+    "Shared",
+    "Sojourns",
+    "Speculated",
+    "Static",
+    "Stealing",
+    "Step",
+    "Supersteps",
+    "TargetTracking",
+    "Threshold",
+    "architecture",
+    "autoscale",
+    "balance",
+    "balls",
+    "batch_means",
+    "cache",
+    "checkpoint",
+    "closed_loop",
+    "coordinated_omission",
+    "correct_omission",
+    "daily_load",
+    "data_loss",
+    "fan_out",
+    "heartbeats",
+    "hedge",
+    "hedged_queues",
+    "jobs",
+    "locality",
+    "machines",
+    "mapreduce",
+    "messages",
+    "optimal",
+    "queue",
+    "quorum",
+    "random_queue",
+    "random_times",
+    "ring",
+    "run",
+    "schedule",
+    "service",
+    "share",
+    "speculate",
+    "stream",
+    "supersteps",
+    "sweep",
+    "token_bucket",
+    "varying_arrivals",
+    "warm_up",
+    "zipf_stream",
+]

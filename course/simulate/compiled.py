@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from course.cluster import Cluster
+
 
 def warm_up(progress: Callable[[str], None] | None = None) -> float:
-    """Compile all simulators into numba's cache (about 10 s the first time, under 1 s after that); return the seconds.
+    """Compile all simulators into numba's cache; return the seconds: about a minute the first time, few after that.
 
     Parameters
     ----------
@@ -22,15 +24,41 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
     again. ``NUMBA_CACHE_DIR`` overrides both.
     """
     from course.graph import TaskGraph, fork_join
-    from course.simulate.lists import run
+    from course.simulate.architectures import ARCHITECTURES, architecture
+    from course.simulate.balancing import balance, balls
+    from course.simulate.checkpoints import checkpoint
+    from course.simulate.faults import data_loss
+    from course.simulate.jobs import MOST_JOBS, jobs
+    from course.simulate.load_generators import closed_loop
     from course.simulate.queues import DISCIPLINES, queue
+    from course.simulate.runs import run
+    from course.simulate.services import service, token_bucket
+    from course.simulate.sharing import share
+    from course.simulate.static import optimal
+    from course.simulate.storage import EVICTIONS, cache
+    from course.simulate.tails import hedged_queues, speculate
 
     graph = fork_join(2, output_size=1.0)
     gaps = np.ones(3)
     steps: list[tuple[str, Callable[[], object]]] = [
         ("paths through task graphs", lambda: (graph.span, graph.t_level(), TaskGraph([1, 1], 0, [[1], []]))),
         ("task graphs on clusters", lambda: run(graph, 2)),
+        ("workers that fail", lambda: run(graph, Cluster(2, failures=[(0, 1.0)]))),
+        ("delay scheduling and work stealing", lambda: (run(graph, 2, "delay"), run(graph, 2, "stealing"))),
+        ("task graphs as on Dask", lambda: run(graph, 2, "dask")),
+        ("static schedules", lambda: (optimal(graph, Cluster(2)), run(graph, 2, "heft"))),
         *((f"queues: {name}", lambda name=name: _queue_once(queue, gaps, name)) for name in DISCIPLINES),
+        ("customers and balls sent to servers", lambda: (balance(gaps, gaps, 2), balls(2, 2, 2))),
+        ("caches", lambda: [cache([0, 1, 0], 1, policy) for policy in EVICTIONS]),
+        ("users that share resources", lambda: share(gaps, [0, 1, 0], gaps, gaps, 1.0)),
+        ("jobs of many nodes", lambda: [jobs(gaps, 1, 1, nodes=1, policy=policy) for policy in MOST_JOBS]),
+        (
+            "services and their clients",
+            lambda: (service(gaps, gaps), token_bucket(gaps, 1.0), closed_loop(1, gaps, gaps, 1, 3)),
+        ),
+        ("checkpoints and lost data", lambda: (checkpoint(1.0, 1.0, 0.0, 1.0), data_loss(2, 1, 1.0, 1.0))),
+        ("hedged requests and backup tasks", lambda: (hedged_queues(gaps, gaps, 2), speculate(gaps, 2))),
+        ("architectures", lambda: [architecture(gaps, [1, 1, 1], gaps, 2, kind) for kind in ARCHITECTURES]),
     ]
     began = time.perf_counter()
     for i, (what, compile_it) in enumerate(steps, start=1):

@@ -45,3 +45,20 @@ def pop(keys: np.ndarray, values: np.ndarray, count: int) -> int:
         i = below
     keys[i], values[i] = key, value
     return count
+
+
+@njit(cache=True)
+def replace_first(keys: np.ndarray, key: float) -> None:
+    """Put a key in the place of the first, in a full heap of keys alone."""
+    i = 0
+    while True:
+        below = 2 * i + 1
+        if below >= len(keys):
+            break
+        if below + 1 < len(keys) and keys[below + 1] < keys[below]:
+            below += 1
+        if key <= keys[below]:
+            break
+        keys[i] = keys[below]
+        i = below
+    keys[i] = key

@@ -17,77 +17,84 @@ def simulate(
     before: np.ndarray,
     after_indptr: np.ndarray,
     after: np.ndarray,
-    sizes: np.ndarray,  # bytes on each edge, in the order of `before`; empty: no network
+    sizes: np.ndarray,  # bytes: of each task's output if `shared`, else of each edge, in the order of `before`
     shared: bool,  # whether data that one task fetched serves the next task on that worker
+    network: bool,  # whether data has to be moved at all
     priority: np.ndarray,
     rule: int,
+    sources: np.ndarray,  # the tasks that wait for nothing, in the order in which they are to start
     threads: np.ndarray,
     speed: np.ndarray,
     rank: np.ndarray,  # the workers' order of preference: idle ones of the lowest rank are taken first
     latency: np.ndarray,  # (1 or w, 1 or w): from, to
     bandwidth: np.ndarray,
+    backbone: float,
     overhead: float,
     release_delay: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return worker, thread, handed out, start, stop of each task; task, source, start, stop of each transfer."""
+    # The columns of the trace, to be filled: row i is for task i, the rows after n are for the transfers.
+    row_task: np.ndarray,
+    where: np.ndarray,
+    thread: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    row_size: np.ndarray,
+    row_source: np.ndarray,
+) -> tuple[int, np.ndarray]:
+    """Return how many transfers there were, and when each task was handed out (empty if that takes no time)."""
     n, workers = len(duration), len(threads)
-    network = len(sizes) > 0
 
-    # Tasks: how many predecessors are missing, and the heap of those that are ready.
+    # Tasks: how many predecessors are missing. Of the ready ones, those that need no heap are in a line: the sources,
+    # which are in their order already, and by the rules FIFO and LIFO all others.
     missing = np.empty(n, np.int32)
-    ready_key, ready = np.empty(n + 1), np.empty(n + 1, np.int32)
-    n_ready, arrived = 0, 0
     for task in range(n):
         missing[task] = before_indptr[task + 1] - before_indptr[task]
-        if missing[task] == 0:
-            key = priority[task] if rule == STATIC else (arrived if rule == FIFO else -arrived)
-            n_ready = push(ready_key, ready, n_ready, key, task)
-            arrived += 1
+    line = np.empty(n, np.int32)
+    head, tail = 0, len(sources)
+    line[:tail] = sources
+    ready_key, ready, n_ready = np.empty(n + 1), np.empty(n + 1, np.int32), 0
 
-    # Workers: their free threads (a stack each), and the heap of those with a free thread. A worker can be in that heap
-    # although its last thread was taken since; it is dropped when it comes to the top.
-    first_slot = np.zeros(workers + 1, np.int64)
-    for w in range(workers):
-        first_slot[w + 1] = first_slot[w] + threads[w]
-    slots = first_slot[workers]
-    free = threads.copy()
-    stack = np.empty(slots, np.int32)
-    idle_key, idle = np.empty(workers + 1), np.empty(workers + 1, np.int32)
+    # Workers: the heap of those with a free thread. A worker can be in it although its last thread was taken since; it
+    # is dropped when it comes to the top. A worker's next thread is the one that was freed last, or else a new one; the
+    # freed ones are a chain through the tasks that ran on them.
+    free = threads.astype(np.int32)
+    total_free = threads.sum()
+    used = np.zeros(workers, np.int32)
+    freed = np.full(workers, -1, np.int32)
+    freed_before = np.empty(n, np.int32)
+    idle_key, idle = rank.copy(), np.arange(workers).astype(np.int32)
     in_idle = np.ones(workers, np.bool_)
     n_idle = 0
     for w in range(workers):
-        for k in range(threads[w]):
-            stack[first_slot[w] + k] = threads[w] - 1 - k
         n_idle = push(idle_key, idle, n_idle, rank[w], w)
-    total_free = slots
 
     # What happens next, by time: task i stops, or (as i + n) its end becomes known, so that successors may be ready.
-    room = slots + 1 + (n if release_delay > 0 else 0)
-    event_key, events = np.empty(room), np.empty(room, np.int64)
-    n_events = 0
+    room = min(total_free, n) + 1 + (n if release_delay > 0 else 0)
+    event_key, events, n_events = np.empty(room), np.empty(room, np.int32), 0
 
-    # Data: what is where. A table of (task, worker) → when it is there, with open addressing.
-    edges = len(sizes)
-    capacity, bits = 2, np.uint64(1)
-    while shared and capacity < 2 * edges:
-        capacity, bits = 2 * capacity, bits + np.uint64(1)
-    table_key = np.full(capacity if network else 1, -1, np.int64)
-    table_time = np.empty(capacity if network else 1)
-    link_free = np.zeros(workers)  # when each worker's incoming link is free
+    # Data: which transfer brought the output of a task to a worker. Each task has a small hash table of its own, with
+    # open addressing and two places for each successor. They lie in the order of the tasks, like all else that is read.
+    table = np.full(2 * len(after) if network and shared else 0, -1, np.int32)
+    link_free, backbone_free = np.zeros(workers), 0.0  # when each worker's incoming link, and what all share, is free
     held = np.zeros(workers)  # bytes of the present task's input that each worker holds
 
-    where = np.full(n, -1, np.int32)
-    thread_of = np.full(n, -1, np.int32)
-    given, start, stop = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
-    moved_task, moved_edge = np.empty(edges, np.int32), np.empty(edges, np.int32)
-    moved_start, moved_stop = np.empty(edges), np.empty(edges)
-    n_moved = 0
-
+    given = np.empty(n if overhead > 0 else 0)
+    moved = 0
     now, scheduler_free = 0.0, 0.0
     while True:
-        while n_ready > 0 and total_free > 0:
-            task = ready[0]
-            n_ready = pop(ready_key, ready, n_ready)
+        while total_free > 0 and (head < tail or n_ready > 0):
+            if n_ready > 0 and (
+                head == tail
+                or ready_key[0] < priority[line[head]]
+                or (ready_key[0] == priority[line[head]] and ready[0] < line[head])
+            ):
+                task = ready[0]
+                n_ready = pop(ready_key, ready, n_ready)
+            elif rule == LIFO:
+                tail -= 1
+                task = line[tail]
+            else:
+                task = line[head]
+                head += 1
 
             # Which worker? The idle one that holds most of the input; if none holds any, the first idle one.
             w = -1
@@ -95,7 +102,7 @@ def simulate(
                 most = 0.0
                 for e in range(before_indptr[task], before_indptr[task + 1]):
                     holder = where[before[e]]
-                    held[holder] += sizes[e]
+                    held[holder] += sizes[before[e] if shared else e]
                     if free[holder] > 0 and (
                         held[holder] > most or (held[holder] == most and w >= 0 and rank[holder] < rank[w])
                     ):
@@ -109,42 +116,51 @@ def simulate(
                 w = idle[0]
             free[w] -= 1
             total_free -= 1
-            thread_of[task] = stack[first_slot[w] + free[w]]
             where[task] = w
+            if freed[w] >= 0:
+                thread[task] = thread[freed[w]]
+                freed[w] = freed_before[freed[w]]
+            else:
+                thread[task] = used[w]
+                used[w] += 1
 
             # The scheduler hands out one task after the other.
             scheduler_free = max(now, scheduler_free) + overhead
             begin = scheduler_free
-            given[task] = begin
+            if overhead > 0:
+                given[task] = begin
 
             # The missing inputs come in over the worker's link one after the other; latency is on top of that.
             if network:
                 for e in range(before_indptr[task], before_indptr[task + 1]):
-                    source = where[before[e]]
+                    data = before[e]
+                    source = where[data]
                     if source == w:
                         continue
-                    spot = 0
-                    if shared:
-                        key = np.int64(before[e]) * workers + w
+                    successors = after_indptr[data + 1] - after_indptr[data]
+                    if shared and successors > 1:
+                        first, places = 2 * after_indptr[data], 2 * successors
                         # Multiplicative hashing (Knuth, The Art of Computer Programming 3, section 6.4).
-                        spot = np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> (np.uint64(64) - bits))
-                        while table_key[spot] != -1 and table_key[spot] != key:
-                            spot = (spot + 1) & (capacity - 1)
-                        if table_key[spot] == key:
-                            begin = max(begin, table_time[spot])
+                        spot = first + ((w * 2654435769 & 0xFFFFFFFF) * places >> 32)
+                        while table[spot] >= 0 and where[table[spot]] != w:
+                            spot = spot + 1 if spot + 1 < first + places else first
+                        if table[spot] >= 0:
+                            begin = max(begin, stop[table[spot]])
                             continue
-                        table_key[spot] = key
+                        table[spot] = n + moved
                     row, column = min(source, latency.shape[0] - 1), min(w, latency.shape[1] - 1)
                     delay = latency[row, column]
                     row, column = min(source, bandwidth.shape[0] - 1), min(w, bandwidth.shape[1] - 1)
-                    moved_start[n_moved] = max(given[task], link_free[w])
-                    link_free[w] = moved_start[n_moved] + sizes[e] / bandwidth[row, column]
-                    moved_stop[n_moved] = link_free[w] + delay
-                    moved_task[n_moved], moved_edge[n_moved] = task, e
-                    begin = max(begin, moved_stop[n_moved])
-                    if shared:
-                        table_time[spot] = moved_stop[n_moved]
-                    n_moved += 1
+                    rate = bandwidth[row, column]
+                    row = n + moved
+                    row_task[row], where[row], row_source[row] = task, w, source
+                    row_size[row] = sizes[data if shared else e]
+                    start[row] = max(scheduler_free, link_free[w])
+                    backbone_free = max(scheduler_free, backbone_free) + row_size[row] / backbone
+                    link_free[w] = max(start[row] + row_size[row] / rate, backbone_free)
+                    stop[row] = link_free[w] + delay
+                    begin = max(begin, stop[row])
+                    moved += 1
 
             start[task] = begin
             stop[task] = begin + duration[task] / speed[w]
@@ -159,7 +175,8 @@ def simulate(
             n_events = pop(event_key, events, n_events)
             if task < n:
                 w = where[task]
-                stack[first_slot[w] + free[w]] = thread_of[task]
+                freed_before[task] = freed[w]
+                freed[w] = task
                 free[w] += 1
                 total_free += 1
                 if not in_idle[w]:
@@ -173,18 +190,11 @@ def simulate(
             for e in range(after_indptr[task], after_indptr[task + 1]):
                 next_task = after[e]
                 missing[next_task] -= 1
-                if missing[next_task] == 0:
-                    key = priority[next_task] if rule == STATIC else (arrived if rule == FIFO else -arrived)
-                    n_ready = push(ready_key, ready, n_ready, key, next_task)
-                    arrived += 1
-    return (
-        where,
-        thread_of,
-        given,
-        start,
-        stop,
-        moved_task[:n_moved].copy(),
-        moved_edge[:n_moved].copy(),
-        moved_start[:n_moved].copy(),
-        moved_stop[:n_moved].copy(),
-    )
+                if missing[next_task] > 0:
+                    continue
+                if rule == STATIC:
+                    n_ready = push(ready_key, ready, n_ready, priority[next_task], next_task)
+                else:
+                    line[tail] = next_task
+                    tail += 1
+    return moved, given

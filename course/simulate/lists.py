@@ -1,4 +1,4 @@
-"""`run`: a task graph on a cluster, by list scheduling."""
+"""List scheduling: no thread stays idle while a task is ready. The policies, and the simulation that `run` calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.cluster import Cluster
+from course.domain import generator
 from course.graph import TaskGraph
+from course.simulate.stragglers import real_durations, rerun_draws
 from course.trace import COMPUTE, OVERHEAD, TRANSFER, Trace
 
 Policy = str | ArrayLike | Callable[[TaskGraph, Cluster, np.random.Generator], ArrayLike]
@@ -40,116 +42,114 @@ spt        shortest task first
 =========  ==========================================================================================
 """
 
+MOST_WORKERS = 10**7
+MOST_SECONDS = 1e300
+"""How long a run may take: beyond it, sums of times would no longer be finite."""
+
+_DTYPES = {
+    "task": np.int32,
+    "worker": np.int32,
+    "thread": np.int32,
+    "kind": np.uint8,
+    "start": float,
+    "stop": float,
+    "size": float,
+    "source": np.int32,
+}
 _RULES = {"fifo": 1, "lifo": 2}
 
 
-def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy = "list", seed: int = 0) -> Trace:
-    """Simulate a run of a task graph on a cluster; return its `Trace`.
-
-    Whenever a thread is idle and a task is ready, the ready task of the smallest priority value starts: no thread stays
-    idle on purpose (list scheduling, Graham 1966).
-
-    Parameters
-    ----------
-    graph : TaskGraph
-        The tasks.
-    cluster : Cluster or int
-        The machines; a number means so many workers of one thread, with a network and a scheduler that cost nothing.
-    policy : str, array of shape (n,), or callable
-        A name of `POLICIES`; or the priority of each task (smallest first; the smaller number first among equals); or a
-        function ``(graph, cluster, rng) -> priorities``.
-    seed : int
-        Seed of what is random (the policy "random", or yours).
-
-    Returns
-    -------
-    Trace
-        With rows of kind compute, transfer (where the network costs anything) and overhead (where the scheduler does).
-
-    Raises
-    ------
-    ValueError
-        Unknown policy; priorities of the wrong shape or NaN.
-
-    Examples
-    --------
-    Graham's anomaly: a fourth processor makes it longer.
-
-    >>> from course.graph import graham_anomaly
-    >>> run(graham_anomaly(), 3).makespan, run(graham_anomaly(), 4).makespan
-    (12.0, 15.0)
-
-    Notes
-    -----
-    *Where.* A task goes to the idle worker that made the most bytes of its input (what it fetched does not count);
-    if no idle worker made any, to the fastest idle one. Among equals, the faster, then the lower number. A worker is
-    idle while any of its threads is.
-
-    *Transfers.* Inputs that are elsewhere come in over the receiver's link one after the other, in the order in which
-    the graph lists them, each taking size / bandwidth, and are there ``latency`` later. The sender and the network
-    between are never the bottleneck. What one task fetched serves the next task on that worker, unless the graph gives
-    each edge its own size (then every successor reads a different part). The thread waits while the input of its task
-    comes in.
-
-    *Scheduler.* It hands out one task at a time, which takes ``scheduler_overhead`` each. A task becomes ready
-    ``release_delay`` after the last of its predecessors ended; its worker is idle at once.
-
-    Taught in chapter 05.
-
-    References
-    ----------
-    Graham: Bounds for certain multiprocessing anomalies. Bell System Technical Journal 45(9), 1966.
-    """
+def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int) -> Trace:
+    """Return the trace of list scheduling, as the notes of `course.simulate.run` describe it."""
+    from course.simulate.failures import simulate_failures
     from course.simulate.list_kernel import simulate
 
-    cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
-    priority = _priority(policy, graph, cluster, np.random.default_rng(seed))
-    workers = cluster.workers
+    priority, rule = order_of(policy, graph, cluster, seed)
+    n, workers, slow = len(graph), cluster.workers, cluster.scheduler_overhead > 0
+    duration = real_durations(graph, cluster, seed)
+    if cluster.failures:
+        return simulate_failures(graph, cluster, priority, rule, duration, rerun_draws(seed))
     latency, bandwidth = _pairs(cluster.latency, workers), _pairs(cluster.bandwidth, workers)
-    network = bool((latency > 0).any() or np.isfinite(bandwidth).any())
+    network = bool((latency > 0).any() or np.isfinite(bandwidth).any() or np.isfinite(cluster.backbone))
     speed = np.full(workers, cluster.speed, dtype=float)
     rank = np.empty(workers)
     rank[np.argsort(-speed, kind="stable")] = np.arange(workers)
-    after_indptr, after = graph.successor_arrays
-    where, thread, given, start, stop, moved_task, moved_edge, moved_start, moved_stop = simulate(
-        graph.duration,
+    # The columns of the trace: a row for each task, then those of the transfers, of which each edge makes at most one,
+    # then one for each time that the scheduler took. What is not needed is never touched, and cut off at the end.
+    most = n + len(graph.indices) * network + n * slow
+    columns = {name: np.empty(most, dtype) for name, dtype in _DTYPES.items()}
+    moved, given = simulate(
+        duration,
         graph.indptr,
         graph.indices,
-        after_indptr,
-        after,
-        # numba compiles anew for an array that cannot be written, as those of a graph: give it copies throughout.
-        np.array(graph.sizes) if network else np.empty(0),
+        *graph.successor_arrays,
+        graph.output_size if graph.edge_size is None else graph.edge_size,
         graph.edge_size is None,
+        network,
         priority,
-        _RULES.get(policy, 0) if isinstance(policy, str) else 0,
-        cluster.threads_per_worker.copy(),
+        rule,
+        _sources(graph, priority if rule == 0 else None),
+        # More threads than tasks are idle.
+        np.minimum(cluster.threads_per_worker, n),
         speed,
         rank,
         latency,
         bandwidth,
+        float(cluster.backbone),
         float(cluster.scheduler_overhead),
         float(cluster.release_delay),
+        *(columns[name] for name in ("task", "worker", "thread", "start", "stop", "size", "source")),
     )
-    n, moved = len(graph), len(moved_task)
-    tasks = np.arange(n, dtype=np.int32)
-    nowhere = np.full(n, -1, np.int32)
-    parts = [(tasks, where, thread, np.full(n, COMPUTE, np.uint8), start, stop, graph.output_size, nowhere)]
-    if moved:
-        sources = graph.indices[moved_edge]
-        kind, lane = np.full(moved, TRANSFER, np.uint8), np.full(moved, -1, np.int32)
-        sizes = graph.sizes[moved_edge]
-        parts.append((moved_task, where[moved_task], lane, kind, moved_start, moved_stop, sizes, where[sources]))
-    if cluster.scheduler_overhead > 0:
-        kind = np.full(n, OVERHEAD, np.uint8)
-        parts.append((tasks, nowhere, nowhere, kind, given - cluster.scheduler_overhead, given, np.zeros(n), nowhere))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return Trace(*columns, graph=graph, cluster=cluster, origin="simulated")
+    transfers, overheads = slice(n, n + moved), slice(n + moved, n + moved + n * slow)
+    for column in columns.values():
+        column.resize(overheads.stop, refcheck=False)
+    columns["task"][:n] = np.arange(n)
+    columns["kind"][:n] = COMPUTE
+    columns["size"][:n] = graph.output_size
+    columns["source"][:n] = -1
+    columns["kind"][transfers] = TRANSFER
+    columns["thread"][transfers] = -1
+    if slow:
+        columns["task"][overheads] = np.arange(n)
+        columns["kind"][overheads] = OVERHEAD
+        columns["start"][overheads], columns["stop"][overheads] = given - cluster.scheduler_overhead, given
+        columns["size"][overheads] = 0
+        for name in ("worker", "thread", "source"):
+            columns[name][overheads] = -1
+    if columns["stop"].max(initial=0.0) > MOST_SECONDS:
+        raise ValueError(f"the run takes longer than {MOST_SECONDS:g} s; give costs that are less far apart")
+    return Trace(**columns, graph=graph, cluster=cluster, origin="simulated")
+
+
+def order_of(policy: Policy, graph: TaskGraph, cluster: Cluster, seed: int) -> tuple[np.ndarray, int]:
+    """Return the priority of each task, smallest first, and the rule by which `list_kernel` uses it.
+
+    Raises
+    ------
+    ValueError
+        Unknown policy; priorities of the wrong shape or NaN; more than 10⁷ workers.
+    """
+    if isinstance(policy, str) and policy not in POLICIES:
+        raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(POLICIES)}, an array or a function")
+    priority = _priority(policy, graph, cluster, generator(seed))
+    if cluster.workers > MOST_WORKERS:
+        raise ValueError(f"the cluster has {cluster.workers} workers; at most {MOST_WORKERS:,} can be simulated")
+    return priority, _RULES.get(policy, 0) if isinstance(policy, str) else 0
+
+
+def _sources(graph: TaskGraph, priority: np.ndarray | None) -> np.ndarray:
+    """Return the tasks that wait for nothing, by their priority (without one, by their number)."""
+    sources = np.flatnonzero(graph.indptr[1:] == graph.indptr[:-1]).astype(np.int32)
+    if priority is None:
+        return sources
+    keys = priority[sources]
+    if (keys[1:] >= keys[:-1]).all():  # sorted already, as by the policy "list"
+        return sources
+    return sources[np.argsort(keys, kind="stable")]
 
 
 def _priority(policy: Policy, graph: TaskGraph, cluster: Cluster, rng: np.random.Generator) -> np.ndarray:
     if isinstance(policy, str):
-        if policy not in POLICIES:
-            raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(POLICIES)}, an array or a function")
         policy = POLICIES[policy]
     values = policy(graph, cluster, rng) if callable(policy) else policy
     try:

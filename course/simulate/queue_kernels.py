@@ -5,46 +5,75 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from course.simulate.heap import pop, push
+from course.simulate.heap import pop, push, replace_first
 
 
 @njit(cache=True)
-def fifo_one(arrival: np.ndarray, service: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One server, first come first served: Lindley's recursion. Return start and stop."""
-    n = len(arrival)
-    start, stop = np.empty(n), np.empty(n)
-    free = -np.inf
-    for i in range(n):
-        start[i] = max(arrival[i], free)
-        free = start[i] + service[i]
+def fifo_one(
+    gaps: np.ndarray, service: np.ndarray, arrival: np.ndarray, work: np.ndarray, start: np.ndarray, stop: np.ndarray
+) -> float:
+    """One server, first come first served: Lindley's recursion. Fill the last four; return as `arrivals` does."""
+    now, free, busy, good = -0.0, -np.inf, 0.0, True
+    for i in range(len(gaps)):
+        gap, need = gaps[i], service[i]
+        good &= (gap >= 0.0) & (gap < np.inf) & (need >= 0.0) & (need < np.inf)
+        now += gap
+        busy += need
+        arrival[i] = now
+        work[i] = need
+        start[i] = max(now, free)
+        free = start[i] + need
         stop[i] = free
-    return start, stop
+    return now + busy if good else np.nan
 
 
 @njit(cache=True)
-def fifo_many(arrival: np.ndarray, service: np.ndarray, servers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Many servers, one queue, first come first served: Kiefer and Wolfowitz's recursion. Return start and stop."""
-    n = len(arrival)
-    start, stop = np.empty(n), np.empty(n)
-    if servers <= 16:  # looking at each is faster than keeping them in a heap
-        free = np.full(servers, -np.inf)
-        for i in range(n):
-            first = 0
-            for k in range(1, servers):
-                if free[k] < free[first]:
-                    first = k
-            start[i] = max(arrival[i], free[first])
-            stop[i] = start[i] + service[i]
-            free[first] = stop[i]
-        return start, stop
-    free, ids = np.full(servers + 1, -np.inf), np.arange(servers + 1)
-    for i in range(n):
-        start[i] = max(arrival[i], free[0])
-        stop[i] = start[i] + service[i]
-        server = ids[0]
-        count = pop(free, ids, servers)
-        push(free, ids, count, stop[i], server)
-    return start, stop
+def fifo_many(
+    gaps: np.ndarray,
+    service: np.ndarray,
+    servers: int,
+    arrival: np.ndarray,
+    work: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+) -> float:
+    """Many servers, one queue, first come first served: Kiefer and Wolfowitz's recursion, otherwise as `fifo_one`."""
+    now, busy, good = -0.0, 0.0, True
+    free = np.full(servers, -np.inf)  # when each server is free, the earliest first
+    for i in range(len(gaps)):
+        gap, need = gaps[i], service[i]
+        good &= (gap >= 0.0) & (gap < np.inf) & (need >= 0.0) & (need < np.inf)
+        now += gap
+        busy += need
+        arrival[i] = now
+        work[i] = need
+        start[i] = max(now, free[0])
+        last = start[i] + need
+        stop[i] = last
+        if servers <= 64:
+            # Carry the new time to its place, and on to the end: no processor can guess where a search would stop.
+            for k in range(servers - 1):
+                other = free[k + 1]
+                free[k] = min(last, other)
+                last = max(last, other)
+            free[servers - 1] = last
+        else:
+            replace_first(free, last)
+    return now + busy if good else np.nan
+
+
+@njit(cache=True)
+def arrivals(gaps: np.ndarray, service: np.ndarray, arrival: np.ndarray, work: np.ndarray) -> float:
+    """Fill the times of arrival and of service; return the sum of all, NaN if any is negative, infinite or NaN."""
+    now, busy, good = -0.0, 0.0, True
+    for i in range(len(gaps)):
+        gap, need = gaps[i], service[i]
+        good &= (gap >= 0.0) & (gap < np.inf) & (need >= 0.0) & (need < np.inf)
+        now += gap
+        busy += need
+        arrival[i] = now
+        work[i] = need
+    return now + busy if good else np.nan
 
 
 @njit(cache=True)
@@ -88,47 +117,52 @@ def shortest_remaining(arrival: np.ndarray, service: np.ndarray, servers: int) -
     start, stop = np.full(n, np.nan), np.empty(n)
     left = service.copy()
     wait_key, waiting, n_waiting = np.empty(n + 1), np.empty(n + 1, np.int64), 0
-    running = np.full(servers, -1, np.int64)  # the customer at each server, -1 for none
-    since = np.zeros(servers)  # when each server began with its customer, who then had `left` to be done
-    until = np.full(servers, np.inf)  # when each server will be done
-    i, done = 0, 0
+    # Who is served, as two heaps: by who is done first, and by who is done last. Every start adds to both; an entry
+    # whose customer has been interrupted or has left since then is dropped when it comes to the top.
+    room = 2 * n + 1  # each arrival interrupts at most one
+    first_key, first, n_first = np.empty(room), np.empty(room, np.int64), 0
+    last_key, last, n_last = np.empty(room), np.empty(room, np.int64), 0
+    until = np.full(n, np.nan)  # when a customer who is served will be done; NaN for others
+    since = np.empty(n)  # when that began; `left` was to be done then
+    busy, i, done = 0, 0, 0
     while done < n:
-        first = 0
-        for k in range(1, servers):
-            if until[k] < until[first]:
-                first = k
-        if i < n and arrival[i] < until[first]:
-            now = arrival[i]
-            # A free server, or else the one with the most work left; among equals the one who came last gives way.
-            k = -1
-            for s in range(servers):
-                if running[s] < 0:
-                    k = s
-                    break
-                if k < 0 or until[s] > until[k] or (until[s] == until[k] and running[s] > running[k]):
-                    k = s
-            remaining = left[running[k]] - (now - since[k]) if running[k] >= 0 else np.inf
-            if left[i] < remaining:
-                if running[k] >= 0:
-                    left[running[k]] = remaining
-                    if start[running[k]] == now:  # both came at this instant: it has had no service yet
-                        start[running[k]] = np.nan
-                    n_waiting = push(wait_key, waiting, n_waiting, left[running[k]], running[k])
-                running[k], since[k], until[k], start[i] = i, now, now + left[i], now
-            else:
-                n_waiting = push(wait_key, waiting, n_waiting, left[i], i)
+        while n_first > 0 and until[first[0]] != first_key[0]:
+            n_first = pop(first_key, first, n_first)
+        if i < n and (busy == 0 or arrival[i] < first_key[0]):
+            now, customer = arrival[i], i
             i += 1
+            if busy == servers:
+                # The one with the most work left gives way if it is more; among equals the one who came last.
+                while until[-last[0]] != -last_key[0]:
+                    n_last = pop(last_key, last, n_last)
+                other = -last[0]
+                remaining = left[other] - (now - since[other])
+                if left[customer] >= remaining:
+                    n_waiting = push(wait_key, waiting, n_waiting, left[customer], customer)
+                    continue
+                left[other], until[other] = remaining, np.nan
+                if start[other] == now:  # both came at this instant: it has had no service yet
+                    start[other] = np.nan
+                n_waiting = push(wait_key, waiting, n_waiting, remaining, other)
+                n_last = pop(last_key, last, n_last)
+                busy -= 1
         else:
-            now = until[first]
-            stop[running[first]] = now
+            customer = first[0]
+            now = first_key[0]
+            n_first = pop(first_key, first, n_first)
+            stop[customer], until[customer] = now, np.nan
             done += 1
-            running[first], until[first] = -1, np.inf
-            if n_waiting > 0:
-                customer = waiting[0]
-                n_waiting = pop(wait_key, waiting, n_waiting)
-                running[first], since[first], until[first] = customer, now, now + left[customer]
-                if np.isnan(start[customer]):
-                    start[customer] = now
+            busy -= 1
+            if n_waiting == 0:
+                continue
+            customer = waiting[0]
+            n_waiting = pop(wait_key, waiting, n_waiting)
+        since[customer], until[customer] = now, now + left[customer]
+        if np.isnan(start[customer]):
+            start[customer] = now
+        n_first = push(first_key, first, n_first, until[customer], customer)
+        n_last = push(last_key, last, n_last, -until[customer], -customer)
+        busy += 1
     return start, stop
 
 
@@ -143,7 +177,7 @@ def processor_sharing(arrival: np.ndarray, service: np.ndarray, servers: int) ->
     i = 0
     while i < n or count > 0:
         rate = min(1.0, servers / max(count, 1))
-        leave = now + (key[0] - shared) / rate if count > 0 else np.inf
+        leave = max(now, now + (key[0] - shared) / rate) if count > 0 else np.inf  # rounding must not go back in time
         if i < n and arrival[i] <= leave:
             shared += (arrival[i] - now) * rate if count > 0 else 0.0
             now = arrival[i]

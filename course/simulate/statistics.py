@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from course.domain import number, whole
+
+MOST = 1e150
+"""The largest value whose square is still finite in a sum."""
+
 
 def batch_means(values: ArrayLike, batches: int = 20, warm_up: float = 0.1) -> tuple[float, float]:
     """Return the mean of a simulated series and its standard error, by the method of batch means.
@@ -28,7 +33,8 @@ def batch_means(values: ArrayLike, batches: int = 20, warm_up: float = 0.1) -> t
     Raises
     ------
     ValueError
-        Fewer than two values a batch, or a warm_up outside [0, 1).
+        Fewer than two values a batch, values that are not finite or beyond ±10¹⁵⁰, fewer than two batches, or a warm_up
+        outside [0, 1).
 
     Examples
     --------
@@ -41,9 +47,10 @@ def batch_means(values: ArrayLike, batches: int = 20, warm_up: float = 0.1) -> t
     -----
     Taught in chapter 12. Law: Simulation Modeling and Analysis, 5th ed., McGraw-Hill 2015, section 9.5.3.
     """
-    series = np.asarray(values, dtype=float)
-    if series.ndim != 1 or not 0 <= warm_up < 1 or batches < 2:
-        raise ValueError("values must be of shape (n,), warm_up in [0, 1) and batches at least 2")
+    series = number("values", values, low=-MOST, high=MOST)
+    batches = whole("batches", batches, low=2)
+    if series.ndim != 1 or np.ndim(warm_up) or not 0 <= number("warm_up", warm_up) < 1:
+        raise ValueError(f"values have shape {series.shape} and warm_up is {warm_up!r}; allowed: (n,) and [0, 1)")
     series = series[int(warm_up * len(series)) :]
     length = len(series) // batches
     if length < 2:

@@ -1,0 +1,79 @@
+"""The event loop of `course.simulate.share`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from course.simulate.heap import pop, push
+
+
+@njit(cache=True)
+def share(
+    arrival: np.ndarray,
+    user: np.ndarray,
+    demand: np.ndarray,
+    duration: np.ndarray,
+    capacity: np.ndarray,
+    users: int,
+    fair: bool,
+) -> np.ndarray:
+    """Start tasks of the user of the least dominant share, or in order of arrival, as long as they fit; return when."""
+    n, resources = demand.shape
+    start = np.full(n, np.nan)
+    queues = users if fair else 1
+    head, tail, following = np.full(queues, -1), np.full(queues, -1), np.full(n, -1)
+    used, held = np.zeros(resources), np.zeros((users, resources))
+    stops, running, n_running = np.empty(n + 1), np.empty(n + 1, np.int64), 0
+    counts = np.zeros(users, np.int64)  # tasks that each user runs
+    i, waiting = 0, 0
+    while i < n or waiting > 0:
+        now = arrival[i] if i < n else np.inf
+        if waiting > 0 and n_running > 0:
+            now = min(now, stops[0])
+        while n_running > 0 and stops[0] <= now:
+            task = running[0]
+            n_running = pop(stops, running, n_running)
+            counts[user[task]] -= 1
+            for r in range(resources):
+                held[user[task], r] -= demand[task, r]
+                used[r] -= demand[task, r]
+                # Sums of floats keep crumbs when all is given back.
+                if counts[user[task]] == 0:
+                    held[user[task], r] = 0.0
+                if n_running == 0:
+                    used[r] = 0.0
+        while i < n and arrival[i] <= now:
+            q = user[i] if fair else 0
+            if head[q] < 0:
+                head[q] = i
+            else:
+                following[tail[q]] = i
+            tail[q] = i
+            waiting += 1
+            i += 1
+        while waiting > 0:
+            best, least = 0, np.inf
+            for q in range(queues):
+                if head[q] >= 0:
+                    dominant = 0.0
+                    if fair:
+                        for r in range(resources):
+                            dominant = max(dominant, held[q, r] / capacity[r])
+                    if dominant < least:
+                        best, least = q, dominant
+            task = head[best]
+            fits = True
+            for r in range(resources):
+                fits = fits and used[r] + demand[task, r] <= capacity[r] * (1 + 1e-12)
+            if not fits:
+                break
+            for r in range(resources):
+                used[r] += demand[task, r]
+                held[user[task], r] += demand[task, r]
+            counts[user[task]] += 1
+            start[task] = now
+            n_running = push(stops, running, n_running, now + duration[task], task)
+            head[best] = following[task]
+            waiting -= 1
+    return start

@@ -1,0 +1,282 @@
+"""`supersteps`: workers who wait for each other after every step; `mapreduce`: reducers of unequal load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from course.domain import generator, number, whole
+from course.simulate.arguments import room
+from course.simulate.distributions import random_times
+
+PARTITIONS = ("hash", "range", "greedy")
+"""Any reducer for each key; as many keys for each, in order of their numbers (real range partitions sample the data
+for cuts that give each as many records); the largest key to the reducer that has the least so far (which takes knowing
+the sizes)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Supersteps:
+    """A computation in steps, after each of which all wait for the last.
+
+    Attributes
+    ----------
+    work : array, shape (steps, workers)
+        Seconds that each worker works in each step.
+    barrier : float
+        Seconds that the barrier itself takes after each step.
+    """
+
+    work: np.ndarray
+    barrier: float
+
+    def __repr__(self) -> str:
+        steps, workers = self.work.shape
+        return f"Supersteps({steps} steps, {workers} workers, {self.makespan:.4g} s, efficiency {self.efficiency:.1%})"
+
+    @cached_property
+    def step(self) -> np.ndarray:
+        """Seconds that each step takes, with its barrier; shape (steps,)."""
+        return self.work.max(axis=1) + self.barrier
+
+    @property
+    def makespan(self) -> float:
+        """Seconds until all steps are done."""
+        return float(self.step.sum())
+
+    @cached_property
+    def waiting(self) -> np.ndarray:
+        """Seconds that each worker waits in each step, for others and at the barrier; shape (steps, workers)."""
+        return self.step[:, np.newaxis] - self.work
+
+    @property
+    def efficiency(self) -> float:
+        """The share of the workers' time that is work."""
+        whole = self.work.shape[1] * self.makespan
+        return float(min(self.work.sum() / whole, 1.0)) if whole else 1.0  # not 1.0000000000000002
+
+    @property
+    def without_barriers(self) -> float:
+        """Seconds until all are done if nobody waits for anybody: the worker with the most work."""
+        return float(self.work.sum(axis=0).max())
+
+
+def supersteps(
+    workers: int,
+    steps: int = 1000,
+    mean: float = 1.0,
+    scv: float | None = None,
+    distribution: str | None = None,
+    *,
+    slow_share: float = 0.0,
+    slowdown: float = 1.0,
+    barrier: float = 0.0,
+    seed: int = 0,
+) -> Supersteps:
+    r"""Simulate a bulk-synchronous computation with work of random length, and stragglers.
+
+    Parameters
+    ----------
+    workers, steps : int
+        How many of each; at most 5·10⁷ pieces of work in all.
+    mean, scv, distribution
+        Of the seconds of work of one worker in one step, as for `random_times`.
+    slow_share : float
+        Probability that a worker is a straggler in a step, independently of the others and of other steps.
+    slowdown : float
+        How many times as long a straggler takes, at least 1.
+    barrier : float
+        Seconds that the barrier takes after each step.
+    seed : int
+        Seed of the draws.
+
+    Returns
+    -------
+    Supersteps
+
+    Raises
+    ------
+    ValueError
+        Numbers out of range; an unknown distribution.
+
+    Examples
+    --------
+    A step of a hundred workers whose work varies takes five times as long as the average work:
+
+    >>> result = supersteps(100, mean=1.0, scv=1.0)
+    >>> print(f"{result.step.mean():.1f} s a step, efficiency {result.efficiency:.2f}")
+    5.2 s a step, efficiency 0.19
+
+    Without variation, one straggler in a thousand is enough to slow down a tenth of the steps:
+
+    >>> result = supersteps(100, scv=0.0, slow_share=0.001, slowdown=10)
+    >>> print(f"{(result.step > 1).mean():.1f}")
+    0.1
+
+    Notes
+    -----
+    The time of a step is the largest of n times; of exponential ones it is, on average,
+
+    .. math:: m H_n = m \left(1 + \tfrac{1}{2} + \dots + \tfrac{1}{n}\right)
+
+    Taught in chapter 03.
+
+    References
+    ----------
+    Valiant: A bridging model for parallel computation. CACM 33(8), 1990.
+    """
+    workers, steps = whole("workers", workers, low=1), whole("steps", steps, low=1)
+    room("workers times steps", workers * steps)
+    share, slowdown, barrier = (
+        _one("slow_share", slow_share, low=0, high=1),
+        _one("slowdown", slowdown, low=1, high=1e100),
+        _one("barrier", barrier, low=0, high=1e100),
+    )
+    work = random_times(steps * workers, mean, scv, distribution, seed=seed).reshape(steps, workers)
+    if share:
+        # Other numbers than those that the times are drawn from with the same seed.
+        work[generator(seed).spawn(1)[0].random(work.shape) < share] *= slowdown
+    return Supersteps(work, barrier)
+
+
+@dataclass(frozen=True, eq=False)
+class MapReduce:
+    """What a MapReduce job gives to each reducer, and how long it takes.
+
+    Attributes
+    ----------
+    loads : array of int, shape (reducers,)
+        Records that each reducer gets.
+    largest_key : int
+        Records of the most frequent key, which no partition can divide.
+    map_time, reduce_time : float
+        Seconds of the two phases; the second begins when the first has ended.
+    """
+
+    loads: np.ndarray
+    largest_key: int
+    map_time: float
+    reduce_time: float
+
+    def __repr__(self) -> str:
+        return f"MapReduce({len(self.loads)} reducers, skew {self.skew:.3g}, {self.makespan:.4g} s)"
+
+    @property
+    def makespan(self) -> float:
+        """Seconds of both phases."""
+        return self.map_time + self.reduce_time
+
+    @property
+    def skew(self) -> float:
+        """The load of the fullest reducer, in means of all."""
+        return float(self.loads.max() / self.loads.mean()) if self.loads.any() else 1.0
+
+
+def mapreduce(
+    records: int,
+    keys: int,
+    reducers: int,
+    mappers: int | None = None,
+    *,
+    exponent: float = 1.0,
+    partition: str = "hash",
+    combine: bool = False,
+    map_cost: float = 1e-6,
+    reduce_cost: float = 1e-6,
+    seed: int = 0,
+) -> MapReduce:
+    """Simulate a MapReduce job whose keys are not equally frequent.
+
+    Parameters
+    ----------
+    records : int
+        How many records are mapped, at most 10¹⁸; each gives one record for the reducers.
+    keys : int
+        How many different keys there are, at most 10⁷ (10⁸ keys times mappers, with `combine`).
+    reducers : int
+        How many reducers, at most 10⁷.
+    mappers : int, optional
+        How many mappers share the records evenly, at most 10⁶; by default as many as reducers.
+    exponent : float
+        The frequency of key k, counted from 0, is as (k + 1)^−exponent (Zipf's law; 0: all alike).
+    partition : str
+        Which reducer gets a key; one of `PARTITIONS`.
+    combine : bool
+        Whether each mapper first makes one record of all that it has of a key.
+    map_cost, reduce_cost : float
+        Seconds for a record, at a mapper and at a reducer.
+    seed : int
+        Seed of the records' keys and of the hash.
+
+    Returns
+    -------
+    MapReduce
+
+    Raises
+    ------
+    ValueError
+        Numbers out of range; an unknown partition.
+
+    Examples
+    --------
+    The reducer of the most frequent key has five times the mean load, however the others are placed; a combiner helps.
+
+    >>> for options in ({"partition": "hash"}, {"partition": "greedy"}, {"combine": True}):
+    ...     print(options, round(mapreduce(10**6, 10_000, 50, exponent=1.0, **options).skew, 1))
+    {'partition': 'hash'} 8.9
+    {'partition': 'greedy'} 5.1
+    {'combine': True} 1.2
+
+    Notes
+    -----
+    Taught in chapter 03.
+
+    References
+    ----------
+    Dean, Ghemawat: MapReduce: simplified data processing on large clusters. OSDI 2004 (combiners: section 4.3).
+    Kwon, Balazinska, Howe, Rolia: SkewTune: mitigating skew in MapReduce applications. SIGMOD 2012.
+    """
+    records = whole("records", records, high=10**18)
+    keys, reducers = whole("keys", keys, low=1, high=10**7), whole("reducers", reducers, low=1, high=10**7)
+    mappers = min(reducers, 10**6) if mappers is None else whole("mappers", mappers, low=1, high=10**6)
+    exponent = _one("exponent", exponent, low=0, high=100)
+    costs = [
+        _one(name, cost, low=0, high=1e100) for name, cost in (("map_cost", map_cost), ("reduce_cost", reduce_cost))
+    ]
+    if partition not in PARTITIONS:
+        raise ValueError(f"partition is {partition!r}; it must be one of {', '.join(PARTITIONS)}")
+    of_keys, of_hash = generator(seed).spawn(2)
+    frequency = np.arange(1.0, keys + 1) ** -exponent
+    frequency /= frequency.sum()
+    most = -(-records // mappers)  # of the mappers, some may have one less
+    if combine:
+        room("keys times mappers, with combine,", keys * mappers, 10**8)
+        shares = np.full(mappers, records // mappers)
+        shares[: records % mappers] += 1
+        counts = sum((of_keys.multinomial(share, frequency) > 0).astype(np.int64) for share in shares)
+    else:
+        counts = of_keys.multinomial(records, frequency)
+    loads = np.zeros(reducers, dtype=np.int64)
+    np.add.at(loads, _reducer_of(counts, reducers, partition, of_hash), counts)
+    return MapReduce(loads, int(counts.max()), most * costs[0], float(loads.max() * costs[1]))
+
+
+def _reducer_of(counts: np.ndarray, reducers: int, partition: str, rng: np.random.Generator) -> np.ndarray:
+    keys = len(counts)
+    if partition == "hash":
+        return rng.integers(reducers, size=keys)
+    if partition == "range":
+        return np.arange(keys) * reducers // keys
+    from course.graph import independent
+    from course.simulate.runs import run
+
+    # Longest first, each to whoever is free first: list scheduling of the keys as tasks.
+    return run(independent(keys, counts.astype(float)), reducers, "lpt").worker
+
+
+def _one(name: str, value: float, **bounds: float) -> float:
+    if np.ndim(value):
+        raise ValueError(f"{name} is {value!r:.80}; it must be one number")
+    return float(number(name, value, **bounds))
