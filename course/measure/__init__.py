@@ -4,6 +4,7 @@
 `cluster`            start a local cluster, or join the one that Dask's configuration names
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
+`forget_durations`   make the scheduler forget how long tasks took
 `poisson_load`       requests at Poisson instants to a Dask service
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
@@ -20,7 +21,7 @@ from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.recording import Recorder, record
 from course.measure.start import cluster
-from course.measure.workloads import Load, poisson_load, run_graph
+from course.measure.workloads import Load, forget_durations, poisson_load, run_graph
 
 __all__ = [
     "Comparison",
@@ -31,6 +32,7 @@ __all__ = [
     "calibrate",
     "cluster",
     "compare",
+    "forget_durations",
     "poisson_load",
     "record",
     "run_graph",

@@ -64,10 +64,14 @@ class Machine:
         Seconds of the cluster's time that a task costs beyond its own work, in a batch of many.
     round_trip : Estimate
         From the submission of one empty task to its result at the client [s].
+    release_delay : Estimate
+        From the end of a task to the start of one that waited for it, beyond the overhead [s].
     latency : Estimate
         Time of a transfer of next to nothing [s].
     bandwidth : Estimate
         Bytes per second of a large transfer, beyond the latency.
+    backbone : Estimate
+        Bytes per second of all transfers together when every worker reads from every other one.
     timer : float
         Smallest step of the clock that measures intervals [s].
     sleep_overshoot : Estimate
@@ -84,8 +88,10 @@ class Machine:
 
     task_overhead: Estimate
     round_trip: Estimate
+    release_delay: Estimate
     latency: Estimate
     bandwidth: Estimate
+    backbone: Estimate
     timer: float
     sleep_overshoot: Estimate
     cores: int
@@ -95,7 +101,7 @@ class Machine:
     between: str
 
     def cluster(self, workers: int | None = None, threads: int | None = None) -> Cluster:
-        """Return a simulated cluster with the overhead, latency and bandwidth of this one.
+        """Return a simulated cluster with the overhead, delays and bandwidths of this one.
 
         The overhead holds the work of client, scheduler and workers together. With another number of workers, or with
         workers on other machines, it is another number: calibrate such a cluster itself.
@@ -110,7 +116,9 @@ class Machine:
             threads or self.threads,
             latency=self.latency.value,
             bandwidth=self.bandwidth.value,
+            backbone=self.backbone.value,
             scheduler_overhead=self.task_overhead.value,
+            release_delay=self.release_delay.value,
         )
 
     def save(self) -> None:
@@ -148,8 +156,10 @@ class Machine:
             f"{self.workers} workers × {self.threads} threads ({kind}) on {self.cores} cores",
             row("overhead per task", self.task_overhead, 1e3, "ms"),
             row("submit → result", self.round_trip, 1e3, "ms"),
+            row("end → next task's start", self.release_delay, 1e3, "ms"),
             row(f"latency, {self.between}", self.latency, 1e3, "ms"),
             row(f"bandwidth, {self.between}", self.bandwidth, 1e-6, "MB/s"),
+            row("bandwidth of all together", self.backbone, 1e-6, "MB/s"),
             row("sleep(1 ms) overshoots by", self.sleep_overshoot, 1e3, "ms"),
             f"{'step of the clock':28}{1e9 * self.timer:10.3g} ns",
         ]
@@ -197,11 +207,17 @@ def calibrate(
     *Submit → result*: one empty task at a time. Longer than the overhead: its messages follow one after the other, and
     some wait for the next batch; in a batch of many tasks they overlap.
 
+    *End of a task → start of the next*: the time of a link in a chain of empty tasks, less the overhead.
+
     *Latency and bandwidth*: a task pinned to one worker reads a result of 1 kB, or of 32 MB, that was made on another;
     the workers' own log says how long the transfer took. Latency is the median of the small ones; a large one
     gives (size / (time − latency)). Good to a factor of 2. With one worker, its results are fetched by the client
     instead, which includes the scheduler's part. Between workers that are threads of one process nothing is
     copied: the bandwidth is then no property of a network.
+
+    *All together*: a task on each worker reads results of 2 MB from every other worker, all at once; all bytes, divided
+    by the time from the first start to the last end. Workers on one machine share its cores and memory: this can be far
+    less than the sum of the links.
 
     *Clock*: its stated resolution, or the smallest step seen, whichever is larger. *Overshoot*: sleeps of 1 ms.
 
@@ -214,23 +230,29 @@ def calibrate(
     if not workers:
         raise ValueError("the cluster has no workers; calibrate needs at least one")
     addresses = sorted(workers, key=lambda address: str(workers[address]["name"]))
-    say("1/4 clock and sleeps")
+    say("1/5 clock and sleeps")
     timer, overshoot = _clock_step(), _overshoots(repeats)
-    say("2/4 overhead per task")
-    overhead = _repeated(lambda k: _task_overhead(client), repeats, 0.4 * seconds)
-    say("3/4 round trips")
-    trips = _repeated(lambda k: _round_trip(client), 5 * repeats, 0.15 * seconds)
-    say("4/4 transfers")
+    say("2/5 overhead per task")
+    overhead = _repeated(lambda k: _task_overhead(client), repeats, 0.3 * seconds)
+    say("3/5 round trips and chains")
+    trips = _repeated(lambda k: _round_trip(client), 5 * repeats, 0.1 * seconds)
+    links = _repeated(lambda k: _chain_link(client), repeats, 0.1 * seconds)
+    say("4/5 transfers")
     transfers = _between_workers if len(addresses) > 1 else _to_client
-    small = transfers(client, addresses, _SMALL, repeats, 0.15 * seconds)
+    small = transfers(client, addresses, _SMALL, repeats, 0.1 * seconds)
     latency = float(np.median(small))
-    large = transfers(client, addresses, _LARGE, repeats, 0.25 * seconds)
+    large = transfers(client, addresses, _LARGE, repeats, 0.2 * seconds)
+    say("5/5 all transfers at once")
+    together = _all_together(client, addresses, repeats, 0.2 * seconds) if len(addresses) > 1 else None
+    # A transfer inside one process can seem to take no longer than the latency; the clock bounds it.
+    bandwidth = Estimate.of(_LARGE / np.maximum(large - latency, max(timer, 1e-6)))
     machine = Machine(
         task_overhead=Estimate.of(overhead),
         round_trip=Estimate.of(trips),
+        release_delay=Estimate.of(np.maximum(links - np.median(overhead), 0.0)),
         latency=Estimate.of(small),
-        # A transfer inside one process can seem to take no longer than the latency; the clock bounds it.
-        bandwidth=Estimate.of(_LARGE / np.maximum(large - latency, max(timer, 1e-6))),
+        bandwidth=bandwidth,
+        backbone=bandwidth if together is None else Estimate.of(together),
         timer=timer,
         sleep_overshoot=Estimate.of(overshoot),
         cores=_cores(),
@@ -293,6 +315,15 @@ def _round_trip(client: Client) -> float:
     return time.perf_counter() - start
 
 
+def _chain_link(client: Client, tasks: int = 20) -> float:
+    start = time.perf_counter()
+    last = None
+    for _ in range(tasks):
+        last = client.submit(_nothing, last, pure=False)
+    wait(last)
+    return (time.perf_counter() - start) / tasks
+
+
 def _make(size: int) -> bytes:
     return os.urandom(min(size, 1 << 20)) * -(-size // (1 << 20))
 
@@ -312,6 +343,23 @@ def _between_workers(client: Client, addresses: list[str], size: int, repeats: i
     rows = np.flatnonzero(trace.kind == TRANSFER)
     rows = rows[np.argsort(trace.start[rows])][1:]  # the first one opens the connection
     return (trace.stop - trace.start)[rows]
+
+
+def _all_together(client: Client, addresses: list[str], repeats: int, seconds: float) -> np.ndarray:
+    """Return the bytes per second of transfers from every worker to every other one, all at once."""
+    size = 2_000_000
+
+    def exchange(k: int) -> float:
+        made = [client.submit(_make, size, workers=address, pure=False) for address in addresses]
+        wait(made)
+        with record(client, wait=2.0) as run:
+            wait([client.submit(_nothing, *made, workers=address, pure=False) for address in addresses])
+        moved = run.trace.kind == TRANSFER
+        elapsed = run.trace.stop[moved].max(initial=0.0) - run.trace.start[moved].min(initial=np.inf)
+        return float(run.trace.size[moved].sum()) / max(elapsed, 1e-6) if moved.any() else np.nan
+
+    rates = _repeated(exchange, repeats, seconds)
+    return rates[np.isfinite(rates)]
 
 
 def _to_client(client: Client, addresses: list[str], size: int, repeats: int, seconds: float) -> np.ndarray:

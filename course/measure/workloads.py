@@ -192,6 +192,20 @@ def run_graph(
     return _with_ids(recorder.trace, graph, {str(key): i for i, key in enumerate(keys)})
 
 
+def forget_durations(client: Client) -> None:
+    """Make the scheduler forget how long tasks of each name took, so that the next run is like a first one.
+
+    Dask estimates the work of a task from earlier ones of the same name, also of earlier runs, and places and steals
+    tasks by these estimates: a second run can go another way than the first. Chapters 02 and 10.
+    """
+
+    def forget(dask_scheduler: Any) -> None:
+        for prefix in dask_scheduler.task_prefixes.values():
+            prefix.duration_average = prefix.max_exec_time = -1
+
+    client.run_on_scheduler(forget)
+
+
 def _submit(client: Client, graph: TaskGraph, keys: list[Any], work: Callable[..., Any]) -> list[Future]:
     """Give the whole graph to the scheduler at once; return the futures of its last tasks."""
     sinks = [i for i in range(len(graph)) if not len(graph.successors(i))]
