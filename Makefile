@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Exercises have holes, and are meant to fail. The browser comes last: whatever measures runs without it.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
 
-.PHONY: help lab check test quick bench notebooks setup clean
+.PHONY: help lab check test quick bench fidelity notebooks setup clean
 
 help:
 	@echo 'make lab         the course in JupyterLab, in your own copy of the notebooks'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
 	@echo 'make quick       the same without notebooks and browser (3 minutes)'
 	@echo 'make bench       the benchmarks: ours against a peer'
+	@echo 'make fidelity    how near the simulated Dask comes to the real one, on this machine (10 minutes)'
 	@echo 'make notebooks   make the exercises from the solutions; execute every notebook anew'
 	@echo 'make clean       remove .venv'
 
@@ -46,6 +47,9 @@ quick: setup
 
 bench: setup
 	@"$(RUN)" tests/bench $(ARGS)
+
+fidelity: setup
+	@"$(RUN)" tests/fidelity $(ARGS)
 
 notebooks: setup
 	@"$(RUN)" -m course.notebook exercises

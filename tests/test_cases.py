@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,41 @@ import course.models
 import course.simulate
 from course.graph import TaskGraph, independent
 from course.models import (
+    all_gather_time,
+    all_reduce_time,
+    amdahl,
     asymptotic_bounds,
     brent,
+    broadcast_time,
+    bsp_time,
+    deterministic_gap,
+    efficiency,
     erlang_b,
     erlang_c,
+    erlang_gap,
+    expected_maximum_exponential,
+    fan_out_probability,
+    fan_out_quantile,
+    fit_usl,
+    gm1,
     halfin_whitt,
+    hedged_extra,
+    hedged_tail,
+    karp_flatt,
+    logp,
     lpt_ratio,
+    mdc,
+    mean_value_analysis,
     mg1,
     mg1_ps,
     mm1,
     mmc,
+    supermarket_response,
+    tail_quantile,
+    tied_tail,
+    usl_peak,
 )
-from course.simulate import queue, run
+from course.simulate import Schedule, queue, run, schedule
 
 CASES = {
     case["id"]: case for case in json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8"))["cases"]
@@ -97,6 +121,28 @@ def net_05(i: Inputs) -> dict[str, Any]:
     return {"X_upper": throughput, "R_lower": response}
 
 
+def _static(i: Inputs, policy: str) -> tuple[Schedule, dict[str, list[Any]]]:
+    graph = TaskGraph.from_edges(np.zeros(i["tasks"]), [(a - 1, b - 1, seconds) for a, b, seconds in i["edges"]])
+    plan = schedule(graph, i["W"], policy)
+    rows = zip(plan.placement + 1, plan.start, plan.finish, strict=True)
+    return plan, {f"T{task}": [f"P{machine}", *times] for task, (machine, *times) in enumerate(rows, start=1)}
+
+
+def dag_01(i: Inputs) -> dict[str, Any]:
+    plan, rows = _static(i, "heft")
+    return {"makespan": plan.makespan, "rank_u": plan.ranks["upward"], "schedule": rows,
+            "order_up_to_the_80_tie": plan.order + 1}  # fmt: skip
+
+
+def dag_02(i: Inputs) -> dict[str, Any]:
+    plan, rows = _static(i, "cpop")
+    priority = plan.ranks["priority"]
+    path = np.flatnonzero(np.isclose(priority, priority.max()))
+    (machine,) = set(plan.placement[path])
+    return {"makespan": plan.makespan, "rank_d": plan.ranks["downward"], "priority": priority, "schedule": rows,
+            "critical_path": path + 1, "cp_processor": f"P{machine + 1}"}  # fmt: skip
+
+
 def dag_04(i: Inputs) -> dict[str, Any]:
     def makespan(
         machines: int = i["machines"], less: float = 0, without: tuple = (), order: list[int] = i["list"]
@@ -138,9 +184,161 @@ def q_11(i: Inputs) -> dict[str, Any]:
     return {"P_delay": halfin_whitt(i["beta"])}
 
 
+def scal_01(i: Inputs) -> dict[str, Any]:
+    return {"speedup": amdahl(i["N"], i["s"])}
+
+
+def scal_03(i: Inputs) -> dict[str, Any]:
+    return {"e": karp_flatt(i["speedup"], i["p"])}
+
+
+def usl_01(i: Inputs) -> dict[str, Any]:
+    fit = fit_usl(i["load"], i["throughput"])
+    fitted = fit.predict(i["load"])
+    return {
+        "alpha": fit.contention,
+        "beta": fit.coherency,
+        "gamma": fit.rate,
+        "peak_load": fit.peak,
+        "peak_throughput": fit.peak_throughput,
+        "amdahl_asymptote": fit.amdahl_asymptote,
+        "optimal_load": fit.optimal_load,
+        "optimal_throughput": fit.predict(fit.optimal_load),
+        "residual_se_4df": fit.residual_standard_error,
+        "fitted": fitted,
+        "residuals": i["throughput"] - fitted,
+        "efficiency": efficiency(np.array(i["throughput"]) / fit.rate, i["load"]),
+    }
+
+
+def usl_05(i: Inputs) -> dict[str, Any]:
+    fit = fit_usl(CASES[i["gamma_from"]]["inputs"]["load"], CASES[i["gamma_from"]]["inputs"]["throughput"])
+    fit = replace(fit, contention=i["alpha"], coherency=i["beta"])
+    return {
+        "peak_load": usl_peak(i["alpha"], i["beta"]),
+        "asymptote": fit.amdahl_asymptote,
+        "optimal_load": fit.optimal_load,
+    }
+
+
+def q_15_by_root(i: Inputs) -> dict[str, Any]:
+    rates = np.array(i["rho"]) * i["mu"]
+    constant, erlang = gm1(rates, i["mu"], deterministic_gap), gm1(rates, i["mu"], erlang_gap(2))
+    return {
+        "sigma_DM1": constant.wait_probability,
+        "Wq_DM1": constant.mean_wait,
+        "sigma_E2M1": erlang.wait_probability,
+        "Wq_E2M1_rho0.5_is_golden": erlang.mean_wait[i["rho"].index(0.5)],
+    }
+
+
+def q_17_by_sums(i: Inputs) -> dict[str, Any]:
+    return {f"Wq_c{c}": mdc(np.array(i["rho"]) * c, 1.0, c).mean_wait for c in i["c"]}
+
+
+def net_01(i: Inputs) -> dict[str, Any]:
+    visits = np.array(i["V"])
+    system = mean_value_analysis(visits * i["S"], i["Z"], i["N"])
+    return {
+        "R": system.residence / visits,
+        "Q": system.queue,
+        "X": system.throughput,
+        "R_system": system.response,
+    }
+
+
+def tail_01(i: Inputs) -> dict[str, Any]:
+    return {"P_slow": fan_out_probability(*np.array(i["cases"]).T)}
+
+
+def tail_04(i: Inputs) -> dict[str, Any]:
+    return {
+        "E_max": expected_maximum_exponential(i["n"]),
+        "E_90_of_100": expected_maximum_exponential(100, needed=90),
+    }
+
+
+def lb_01(i: Inputs) -> dict[str, Any]:
+    return {f"d{d}": supermarket_response(np.array(i["lambda"]) / i["mu"], d, i["mu"]) for d in i["d"]}
+
+
+def quo_01(i: Inputs) -> dict[str, Any]:
+    return {f"N{n}R{r}W{w}": 1 - course.models.stale_probability(n, r, w, versions=i["k"]) for n, r, w in i["configs"]}
+
+
+def quo_03(i: Inputs) -> dict[str, Any]:
+    n = np.array(i["n"])
+    return {f"p{p}": course.models.quorum_availability(n, n // 2 + 1, p) for p in i["p"]}
+
+
+def hash_02(i: Inputs) -> dict[str, Any]:
+    ring = course.models.ring_imbalance(1000, i["points_per_bucket"], coverage=0.99)  # the table's buckets
+    return {"std_error": ring.deviation, "interval99": np.stack([ring.low, ring.high], axis=-1)}
+
+
+def dur_01(i: Inputs) -> dict[str, Any]:
+    shards, repair = i["data"] + i["parity"], i["replace_days"] * 86_400
+    # With a single shard, no parity and a year of one window, the loss is the failure of that shard in the window.
+    fails = course.models.annual_loss_probability(1, 0, i["shard_afr"] * i["replace_days"] / 365, 365 * 86_400)
+    four, five = course.models.k_of_n([4, 5], shards, fails)
+    fewer = np.arange(i["parity"])
+    loss = course.models.annual_loss_probability(i["data"], i["parity"], i["shard_afr"], repair)
+    return {
+        "P_exactly_4": four - five,
+        "P_at_least_4": four,
+        "annual_loss": loss,
+        "nines": course.models.nines(loss),
+        "annual_loss_at_1_2_3": course.models.annual_loss_probability(shards - fewer, fewer, i["shard_afr"], repair),
+    }
+
+
+def ckpt_01(i: Inputs) -> dict[str, Any]:
+    daly = course.models.daly_interval(i["delta_min"], i["M_min"])
+    return {
+        "daly_published_min": daly,
+        "daly": daly,
+        "young": course.models.young_interval(i["delta_min"], i["M_min"]),
+        "exact_lambertW": course.models.optimal_checkpoint_interval(i["delta_min"], i["M_min"]),
+    }
+
+
+def cache_02(i: Inputs) -> dict[str, Any]:
+    sizes = [(course.models.zipf(n, 1.0), c) for n, c in i["n_C"]]
+    return {
+        "lru_exact": [course.models.lru_hit_ratio_exact(p, c) for p, c in sizes],
+        "che": [course.models.lru_hit_ratio(p, c) for p, c in sizes],
+        "fifo_exact": [course.models.fifo_hit_ratio_exact(p, c) for p, c in sizes],
+    }
+
+
+def comm_01(i: Inputs) -> dict[str, Any]:
+    broadcast = logp(i["P"], i["L"], i["o"], i["g"])
+    return {"informed_at": broadcast.informed, "finish": broadcast.finish}
+
+
+def comm_03(i: Inputs) -> dict[str, Any]:
+    group = i["p"], i["n"], i["alpha"], 1 / i["beta"]
+    assert i["gamma"] == 0  # combining costs nothing: no combine_rate
+    functions = {"bcast": broadcast_time, "allgather": all_gather_time, "allreduce": all_reduce_time}
+    values = {}
+    for key in CASES["comm-03"]["expected"]:
+        operation, _, algorithm = key.partition("_")
+        values[key] = functions[operation](*group, algorithm)
+    return values
+
+
+def comm_05(i: Inputs) -> dict[str, Any]:
+    return {"cost": bsp_time(i["w"], i["h"], i["g"], i["l"])}
+
+
 EXACT: dict[str, Callable[[Inputs], dict[str, Any]]] = {
     "q-01": q_01, "q-02": q_02, "q-04": q_04, "q-06": q_06, "q-09": q_09, "q-11": q_11, "q-14": q_14, "q-20": q_20,
-    "net-05": net_05, "dag-04": dag_04, "dag-05": dag_05, "dag-07": dag_07, "trace-01": trace_01,
+    "net-01": net_01, "net-05": net_05, "q-15": q_15_by_root, "q-17": q_17_by_sums, "scal-01": scal_01,
+    "scal-03": scal_03, "tail-01": tail_01, "tail-04": tail_04, "usl-01": usl_01, "usl-05": usl_05,
+    "dag-01": dag_01, "dag-02": dag_02, "dag-04": dag_04, "dag-05": dag_05, "dag-07": dag_07,
+    "trace-01": trace_01, "lb-01": lb_01,
+    "comm-01": comm_01, "comm-03": comm_03, "comm-05": comm_05,
+    "quo-01": quo_01, "quo-03": quo_03, "hash-02": hash_02, "dur-01": dur_01, "ckpt-01": ckpt_01, "cache-02": cache_02,
 }  # fmt: skip
 """Cases that formulas or exact simulations give: computed within the tolerance of the case."""
 
@@ -188,37 +386,56 @@ def q_17(i: Inputs) -> dict[str, tuple[Any, Any]]:
 
 
 SIMULATED: dict[str, Callable[[Inputs], dict[str, tuple[Any, Any]]]] = {"q-15": q_15, "q-17": q_17}
-"""Cases without a formula in the course: seeded simulation within three standard errors of each value."""
+"""Cases by seeded simulation, within three standard errors of each value; some of them have a formula, too."""
 
-NOT_YET = {
-    "scal-01": "amdahl",
-    "scal-03": "karp_flatt",
-    "usl-01": "fit_usl",
-    "usl-05": "usl_peak",
-    "net-01": "mean_value_analysis",
-    "lb-01": "supermarket_response",
-    "tail-01": "fan_out_probability",
-    "tail-02": "hedged_tail",
-    "tail-04": "expected_maximum_exponential",
-    "dag-01": "schedule",
-    "dag-02": "schedule",
-    "quo-01": "stale_probability",
-    "quo-03": "quorum_availability",
-    "hash-02": "ring_imbalance",
-    "dur-01": "mttdl_erasure",
-    "ckpt-01": "young_interval",
-    "comm-01": "logp",
-    "comm-03": "all_reduce_time",
-    "comm-05": "bsp_time",
-    "cache-02": "lru_hit_ratio",
-}
+
+def tail_02(expected: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Two of Google's numbers for hedging, and one for tied requests, place a tail; the others must follow."""
+    before, extra = expected["p999_before_ms"] / 1000, expected["extra_requests"]
+    # The 99.9th percentile of a thousand reads is that of one read in a million; one in fifty takes more than 10 ms.
+    # Between these two a power law, as of something slow that is rare.
+    delay, q = 0.01, fan_out_quantile(0.999, 1000)
+    power = np.log(extra / (1 - q)) / np.log(before / delay)
+
+    def read(t: np.ndarray) -> np.ndarray:
+        return np.minimum(extra * (delay / np.maximum(t, 1e-9)) ** power, 1.0)
+
+    # Dean and Barroso, table 2, without hedging: the 50th, 90th, 99th and 99.9th percentile. All of it is taken as
+    # wait, but for the shortest time there is, which the median with tied requests tells.
+    median = 0.019
+    shortest = median * (1 - 2 * expected["tied_median_reduction"])
+
+    def wait(t: np.ndarray) -> np.ndarray:
+        times = [shortest, median, 0.038, 0.067, 0.098, 0.2]
+        return np.exp(np.interp(shortest + t, times, np.log([1, 0.5, 0.1, 0.01, 0.001, 1e-6])))
+
+    def tied(q: float) -> float:
+        return 1 - (shortest + tail_quantile(q, lambda t: tied_tail(t, wait))) / (shortest + tail_quantile(q, wait))
+
+    placed = {
+        "p999_before_ms": 1000 * tail_quantile(q, read),
+        "extra_requests": hedged_extra(read, delay),
+        "tied_median_reduction": tied(0.5),
+    }
+    follows = {
+        "p999_after_ms": 1000 * tail_quantile(q, lambda t: hedged_tail(t, read, delay)),
+        "tied_p999_reduction_about": tied(0.999),
+    }
+    return placed, follows
+
+
+BANDS = {"tail-02": (tail_02, 1.5)}
+"""Cases that were measured on real systems: a model that is placed by some of the numbers gives the others, within this
+factor. It is a check of direction and magnitude, and no more."""
+
+NOT_YET: dict[str, str] = {}
 """Cases whose part of the course is still to come: the name in course.models or course.simulate that will bring it."""
 
 
 def test_no_case_is_left_out():
-    listed = [*EXACT, *SIMULATED, *NOT_YET]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == set(CASES)
+    there = {*EXACT, *SIMULATED, *BANDS}
+    assert not there & set(NOT_YET)
+    assert there | set(NOT_YET) == set(CASES)
 
 
 def test_what_is_there_is_tested():
@@ -252,3 +469,17 @@ def test_simulated_case(case):
         mean, error = computed[key]
         assert (np.abs(mean - wanted["value"]) < 3 * error).all(), (key, mean, wanted["value"], error)
         assert (np.asarray(error) < 0.1 * np.asarray(wanted["value"])).all(), "too few customers to say anything"
+
+
+@pytest.mark.parametrize("case", list(BANDS))
+def test_measured_case(case):
+    function, factor = BANDS[case]
+    expected = {key: wanted["value"] for key, wanted in CASES[case]["expected"].items()}
+    placed, follows = function(expected)
+    assert {*placed, *follows} == set(expected)
+    assert not set(placed) & set(follows)
+    assert len(follows) >= 2
+    for key, value in placed.items():
+        assert value == pytest.approx(expected[key], rel=0.01), key
+    for key, value in follows.items():
+        assert expected[key] / factor < value < expected[key] * factor, key

@@ -22,6 +22,7 @@ LAYERS = {
     "home": 0,
     "syllabus": 0,
     "cluster": 0,
+    "domain": 0,
     "graph": 0,
     "trace": 0,
     "tracefile": 0,
@@ -41,7 +42,7 @@ LAYERS = {
 APART = {"models", "simulate", "measure"}
 # Who may import the libraries that are slow to import or stand for a part.
 ONLY = {
-    "dask": {"measure", "graph.readers"},
+    "dask": {"measure", "graph.readers", "graph.daskorder"},
     "distributed": {"measure"},
     "matplotlib": {"plots", "explorers"},
 }
