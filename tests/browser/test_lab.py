@@ -52,7 +52,7 @@ def address(tmp_path_factory):
 
 
 def wait_for_address(server: subprocess.Popen, log: Path) -> str:
-    deadline = time.monotonic() + 120  # on a new machine the simulators are compiled first
+    deadline = time.monotonic() + 300  # on a new machine the simulators are compiled first
     while server.poll() is None and time.monotonic() < deadline:
         found = re.search(r"http://127\.0\.0\.1:[1-9]\d*/\S*token=\w{20,}", log.read_text(errors="replace"))
         if found:
