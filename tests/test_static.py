@@ -281,6 +281,85 @@ def test_every_policy_is_its_twin_on_larger_graphs(policy):
         assert_same(graph, cluster, policy)
 
 
+def compare_all(plan):
+    """Return (order, machine, start) of a policy that chooses task and machine together: all pairs, in every step."""
+    problem, rules = plan.problem, plan.plan
+    graph, column, n = problem.graph, problem.column, len(problem.graph)
+    extra = rules.extra[:, column] if rules.extra.size else np.zeros((n, problem.machines))
+    term, tie = (np.zeros(n) if of is None else of for of in (rules.term, rules.tie))
+    missing, data = np.diff(graph.indptr), np.zeros((n, problem.machines))
+    waiting, free = missing == 0, np.zeros(problem.machines)
+    order, where, start, finish = [], np.full(n, -1), np.zeros(n), np.zeros(n)
+    for _ in range(n):
+        ready = np.flatnonzero(waiting)
+        begin = np.maximum(data[ready], free)
+        score = begin + extra[ready]
+        least = score.min(axis=1)
+        if rules.choose == "sufferage":
+            key = least - np.partition(score, 1, axis=1)[:, 1] if problem.machines > 1 else np.zeros(len(ready))
+        else:
+            key = -least if rules.choose == "most" else least + term[ready]
+        k = np.lexsort((ready, tie[ready], key))[0]
+        task, p = ready[k], score[k].argmin()
+        order.append(task)
+        where[task], start[task] = p, begin[k, p]
+        free[p] = finish[task] = begin[k, p] + problem.costs[task, column[p]]
+        waiting[task] = False
+        for after in graph.successors(task).tolist():
+            missing[after] -= 1
+            if missing[after] == 0:
+                waiting[after], data[after] = True, problem.data_ready(after, where, finish)
+    return order, where.tolist(), start.tolist()
+
+
+# Sums of these are rounded so that different ones become equal, and equal ones different.
+NEARLY = {
+    "any": lambda rng, shape: rng.exponential(1.0, shape),
+    "few": lambda rng, shape: rng.choice([0.1, 0.2, 0.3], shape),
+    "rounded": lambda rng, shape: 1.0 + rng.integers(0, 6, shape) * 2.0**-52,
+    "apart": lambda rng, shape: rng.choice([1e-9, 0.1, 0.3, 1e15], shape),
+}
+
+
+@pytest.mark.parametrize("policy", ["minmin", "maxmin", "sufferage", "etf", "dls"])
+@pytest.mark.parametrize("values", list(NEARLY))
+def test_sorted_tasks_are_taken_as_if_all_were_compared(policy, values):
+    rng = np.random.default_rng(3)
+    n, draw = 400, NEARLY[values]
+    graphs = [independent(n), layered(8, n // 8, seed=1), random_dag(n, 0.01, seed=2)]
+    for graph in graphs:
+        graph = graph.replace(duration=draw(rng, n), output_size=draw(rng, n))
+        for costs in (
+            Cluster(12),
+            Cluster(6, threads=2, speed=[1, 3, 1, 3, 1, 0.7], latency=0.1, bandwidth=3.0),
+            Cluster(6, latency=rng.random((6, 6)), bandwidth=2.0),
+            draw(rng, (n, 7)),
+        ):
+            plan = schedule(graph, costs, policy)
+            assert (plan.order.tolist(), plan.placement.tolist(), plan.start.tolist()) == compare_all(plan)
+
+
+def test_comparing_all_for_minutes_is_refused():
+    graph, costs = independent(30_000).replace(duration=np.zeros(30_000)), np.ones((30_000, 60))
+    for policy in ("maxmin", "sufferage"):
+        with pytest.raises(ValueError, match=r"30,000 tasks × 30,000 in the widest level × 60 different machines"):
+            schedule(graph, costs, policy)
+    assert len(schedule(graph, Cluster(60), "minmin").order) == 30_000
+    # Equal machines are one, unless the inputs are on some of them earlier than on others.
+    with pytest.raises(ValueError, match="30,000 in the widest level × 60 different machines"):
+        schedule(fork_join(30_000, output_size=1.0), Cluster(60, bandwidth=1.0), "maxmin")
+
+
+@settings(max_examples=60)
+@given(st.lists(st.lists(st.integers(0, 3), min_size=5, max_size=5), min_size=1, max_size=6))
+def test_median_costs_of_shared_columns(rows):
+    speed = [1.0, 2.0, 2.0, 0.5, 1.0]
+    for m in (1, 2, 4, 5):
+        graph = independent(len(rows)).replace(duration=[float(sum(row)) for row in rows])
+        problem = schedule(graph, Cluster(m, speed=speed[:m]), "dls").problem
+        assert problem.median.tolist() == np.median(problem.costs[:, problem.column], axis=1).tolist()
+
+
 @settings(max_examples=60)
 @given(problems())
 def test_ranks_are_as_defined(both):
@@ -790,7 +869,7 @@ def test_nothing_is_compiled_after_the_warm_up():
     from course.simulate import optimal_kernel, static_kernels, warm_up
 
     warm_up()
-    names = ("order_by", "optimistic_costs", "place", "place_pairs", "replay")
+    names = ("order_by", "optimistic_costs", "place", "place_least", "place_most", "replay")
     kernels = [*(getattr(static_kernels, name) for name in names), optimal_kernel.search]
     graph, costs = of_case("dag-01")
     for name in STATIC_POLICIES:
@@ -802,7 +881,7 @@ def test_nothing_is_compiled_after_the_warm_up():
         )
     schedule(graph, costs, np.arange(10)[::-1], communication=2)
     optimal(graph, costs)
-    assert [len(kernel.signatures) for kernel in kernels] == [1] * 6
+    assert [len(kernel.signatures) for kernel in kernels] == [1] * 7
 
 
 def test_gaps_at_the_front_stay_open_to_late_tasks():

@@ -15,8 +15,7 @@ from course.simulate.heap import pop, push
 FINISH, START, IDLE = 0, 1, 2
 """What a machine is chosen by: the earliest finish, the earliest start, or being idle first."""
 
-LEAST, MOST, SUFFERAGE = 0, 1, 2
-"""Which of the ready tasks is next: of the smallest value, of the largest, or that which would lose most."""
+EPSILON = float(np.finfo(float).eps)
 
 
 @njit(cache=True)
@@ -232,7 +231,223 @@ def place(
 
 
 @njit(cache=True)
-def place_pairs(
+def insert(tree: np.ndarray, position: int) -> None:
+    """Add a position to a set: a binary tree of flags, the leaves last; a node is set if one below it is."""
+    node = position + (len(tree) >> 1)
+    while node > 0 and not tree[node]:
+        tree[node] = True
+        node >>= 1
+
+
+@njit(cache=True)
+def remove(tree: np.ndarray, position: int) -> None:
+    """Take a position out of a set."""
+    node = position + (len(tree) >> 1)
+    tree[node] = False
+    node >>= 1
+    while node > 0 and not (tree[2 * node] or tree[2 * node + 1]):
+        tree[node] = False
+        node >>= 1
+
+
+@njit(cache=True)
+def following(tree: np.ndarray, position: int) -> int:
+    """Return the first position of a set that is not before this one; the number of leaves where there is none."""
+    size = len(tree) >> 1
+    if position >= size:
+        return size
+    node = position + size
+    if tree[node]:
+        return position
+    while node > 1:
+        if not node & 1 and tree[node + 1]:
+            node += 1
+            while node < size:
+                node = 2 * node if tree[2 * node] else 2 * node + 1
+            return node - size
+        node >>= 1
+    return size
+
+
+@njit(cache=True)
+def first_of(
+    tree: np.ndarray,
+    tasks: np.ndarray,  # the task of each position, sorted by extra + term, extra, term, rank
+    extra: np.ndarray,  # (n,)
+    term: np.ndarray,
+    rank: np.ndarray,
+    free: float,
+    error: float,  # by how much rounding may reverse two values in the sorted order; 0: it can only make them equal
+) -> int:
+    """Return the task of a set that has the least (free + extra) + term, of equals the one of the smallest rank."""
+    position = following(tree, 0)
+    best = tasks[position]
+    least = (free + extra[best]) + term[best]
+    while True:
+        # All that are alike stand together by rank: go on after the last of them.
+        alike, step = tasks[position], 1
+        position += 1
+        after = following(tree, position)
+        if after < len(tasks) and extra[tasks[after]] == extra[alike] and term[tasks[after]] == term[alike]:
+            low, high = after, len(tasks)  # low is alike, high is not
+            while low + step < len(tasks):
+                other = tasks[low + step]
+                if extra[other] != extra[alike] or term[other] != term[alike]:
+                    high = low + step
+                    break
+                low += step
+                step *= 2
+            while high - low > 1:
+                middle = (low + high) >> 1
+                other = tasks[middle]
+                if extra[other] == extra[alike] and term[other] == term[alike]:
+                    low = middle
+                else:
+                    high = middle
+            after = following(tree, high)
+        if after >= len(tasks):
+            return best
+        position, task = after, tasks[after]
+        value = (free + extra[task]) + term[task]
+        if value > least + error:
+            return best
+        if value < least or (value == least and rank[task] < rank[best]):
+            best, least = task, value
+
+
+@njit(cache=True)
+def place_least(
+    indptr: np.ndarray,
+    indices: np.ndarray,
+    after_indptr: np.ndarray,
+    after: np.ndarray,
+    size: np.ndarray,
+    latency: np.ndarray,
+    bandwidth: np.ndarray,
+    costs: np.ndarray,
+    column: np.ndarray,
+    group: np.ndarray,
+    extra: np.ndarray,  # (columns, n): the score of a machine is the earliest start on it plus this
+    extra_column: np.ndarray,
+    term: np.ndarray,  # is added to the score when tasks are compared
+    sequence: np.ndarray,  # the tasks in the order in which equals are taken
+    tasks: np.ndarray,  # (columns, n): the tasks sorted by extra + term, extra, term, place in the sequence
+    spread: float,  # the largest |extra| + |term|; 0 where there is no term
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Choose the task and machine of the least score together, each time anew; return order, machine, start, finish.
+
+    A task whose inputs are there before a machine is free has the score free + extra: however long the machine is
+    busy, such tasks stay sorted by extra. Those whose inputs come later have a score that does not change until the
+    machine is busy for longer; it is a bound from below from then on. So each machine has a set of the first, all
+    share a heap of the second, and a task goes from the heap to a set at most once for each machine. Machines that
+    share a column share a set, in which only the one that is free first counts, except for tasks whose inputs are on
+    some of them earlier than on the others.
+    """
+    n, machines, columns = len(term), len(column), len(extra)
+    shared = columns < machines
+    queues = machines + columns if shared else machines  # one for each machine, then one for each shared column
+    queue_column = np.empty(queues, np.int64)
+    queue_column[:machines] = extra_column
+    queue_column[machines:] = np.arange(queues - machines)
+    queue_free = np.zeros(queues)
+    leaves = 1
+    while leaves < n:
+        leaves *= 2
+    tree = np.zeros((queues, 2 * leaves), np.bool_)
+    first, first_value = np.full(queues, -1), np.empty(queues)  # the best task of each set; −1: not known
+    rank, position = np.empty(n, np.int64), np.empty((n, columns), np.int32)
+    for k in range(n):
+        rank[sequence[k]] = k
+        for c in range(columns):
+            position[tasks[c, k], c] = k
+
+    order = np.empty(n, np.int32)
+    where = np.full(n, -1, np.int32)
+    start, finish = np.empty(n), np.empty(n)
+    ready = np.empty(group.max() + 1)
+    keys, heap, count = np.empty(1024), np.empty(1024, np.int64), 0  # of rank · queues + queue
+    missing = np.empty(n, np.int32)
+    fresh, new = np.empty(n, np.int32), 0  # the tasks that are ready since the last step
+    for task in range(n):
+        missing[task] = indptr[task + 1] - indptr[task]
+        if missing[task] == 0:
+            fresh[new] = task
+            new += 1
+
+    for k in range(n):
+        for i in range(new):
+            task = fresh[i]
+            data_ready(ready, task, indptr, indices, size, latency, bandwidth, group, where, finish)
+            last = ready.max()
+            for q in range(queues):
+                moment = ready[group[q]] if q < machines else last
+                if shared and q < machines and moment == last:
+                    continue  # is in the set of its column
+                c = queue_column[q]
+                if moment <= queue_free[q]:
+                    insert(tree[q], position[task, c])
+                    first[q] = -1
+                else:
+                    if count + 1 >= len(keys):
+                        keys, heap = np.append(keys, np.empty(count)), np.append(heap, np.empty(count, np.int64))
+                    count = push(keys, heap, count, (moment + extra[c, task]) + term[task], rank[task] * queues + q)
+        chosen, least = -1, np.inf
+        while count > 0:
+            task, q = sequence[heap[0] // queues], heap[0] % queues
+            c = queue_column[q]
+            if where[task] < 0:
+                if (queue_free[q] + extra[c, task]) + term[task] <= keys[0]:
+                    chosen, least = task, keys[0]
+                    break
+                insert(tree[q], position[task, c])
+                first[q] = -1
+            count = pop(keys, heap, count)
+        for q in range(queues):
+            if not tree[q, 1]:
+                continue
+            c = queue_column[q]
+            if first[q] < 0:
+                error = 8 * EPSILON * (queue_free[q] + spread) if spread > 0 else 0.0
+                first[q] = first_of(tree[q], tasks[c], extra[c], term, rank, queue_free[q], error)
+                first_value[q] = (queue_free[q] + extra[c, first[q]]) + term[first[q]]
+            if chosen < 0 or (first_value[q] < least or (first_value[q] == least and rank[first[q]] < rank[chosen])):
+                chosen, least = first[q], first_value[q]
+
+        data_ready(ready, chosen, indptr, indices, size, latency, bandwidth, group, where, finish)
+        used, best_score = -1, np.inf
+        for p in range(machines):
+            score = max(ready[group[p]], queue_free[p]) + extra[extra_column[p], chosen]
+            if used < 0 or score < best_score:
+                used, best_score = p, score
+        order[k], where[chosen], start[chosen] = chosen, used, max(ready[group[used]], queue_free[used])
+        finish[chosen] = start[chosen] + costs[chosen, column[used]]
+        queue_free[used] = finish[chosen]
+        first[used] = -1
+        if shared:
+            free = np.inf
+            for p in range(machines):
+                if extra_column[p] == extra_column[used]:
+                    free = min(free, queue_free[p])
+            if free > queue_free[machines + extra_column[used]]:
+                queue_free[machines + extra_column[used]] = free
+                first[machines + extra_column[used]] = -1
+        for q in range(queues):
+            at = position[chosen, queue_column[q]]
+            if tree[q, 1] and tree[q, leaves + at]:
+                remove(tree[q], at)
+                if first[q] == chosen:
+                    first[q] = -1
+        new = 0
+        for e in range(after_indptr[chosen], after_indptr[chosen + 1]):
+            missing[after[e]] -= 1
+            if missing[after[e]] == 0:
+                fresh[new] = after[e]
+                new += 1
+    return order, where, start, finish
+
+
+@njit(cache=True)
+def place_most(
     indptr: np.ndarray,
     indices: np.ndarray,
     after_indptr: np.ndarray,
@@ -244,12 +459,20 @@ def place_pairs(
     column: np.ndarray,
     group: np.ndarray,
     extra: np.ndarray,  # (n, columns): the score of a machine is the earliest start on it plus this
-    term: np.ndarray,  # is added to the score of the task's best machine when tasks are compared
-    tie: np.ndarray,  # the smaller first among equal tasks, then the smaller number
-    choose: int,
+    sufferage: bool,  # the most is lost without the best machine; else the score is the largest
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Choose task and machine together, each time anew; return order, machine, start, finish."""
-    n, machines = len(term), len(column)
+    """Choose the task of the most, and its best machine, each time anew; return order, machine, start, finish.
+
+    Every ready task is compared in every step. Where machines share a column, only the two that are free first count,
+    for all tasks whose inputs are on all machines at the same time.
+    """
+    n, columns = extra.shape
+    machines = len(column)
+    soon, next_soon = np.zeros(columns), np.full(columns, np.inf)  # when two machines of each column are free
+    for p in range(machines):
+        if machines > columns and (column[:p] == column[p]).any():
+            next_soon[column[p]] = 0.0
+    moment = np.full(n, -1.0)  # when the inputs are on all machines; −1: not at the same time on all
     order = np.empty(n, np.int32)
     where = np.full(n, -1, np.int32)
     start, finish = np.empty(n), np.empty(n)
@@ -272,6 +495,19 @@ def place_pairs(
     for k in range(n):
         for i in range(count):
             task = waiting[i]
+            if i >= fresh and columns < machines:
+                data_ready(ready, task, indptr, indices, size, latency, bandwidth, group, where, finish)
+                if (ready == ready[0]).all():
+                    moment[task] = ready[0]
+            if moment[task] >= 0:
+                one, two = np.inf, np.inf
+                for c in range(columns):
+                    score = max(moment[task], soon[c]) + extra[task, c]
+                    two = min(two, max(one, score))
+                    one = min(one, score)
+                    two = min(two, max(moment[task], next_soon[c]) + extra[task, c])
+                best_score[task], second_score[task] = one, two
+                continue
             # Machines only fill up: a task's two best stay so until one of them is used.
             if i < fresh and best[task] != used and second[task] != used:
                 continue
@@ -286,24 +522,32 @@ def place_pairs(
                     best[task], best_score[task], best_start[task] = p, score, begin
                 elif second[task] < 0 or score < second_score[task]:
                     second[task], second_score[task] = p, score
-        chosen, chosen_at, chosen_key = -1, -1, np.inf
+        chosen, chosen_at, chosen_key = -1, -1, -np.inf
         for i in range(count):
             task = waiting[i]
-            if choose == LEAST:
-                key = best_score[task] + term[task]
-            elif choose == MOST:
-                key = -best_score[task]
-            else:
-                key = best_score[task] - second_score[task] if machines > 1 else 0.0
-            if chosen < 0 or (
-                key < chosen_key
-                or (key == chosen_key and (tie[task] < tie[chosen] or (tie[task] == tie[chosen] and task < chosen)))
-            ):
+            key = best_score[task]
+            if sufferage:
+                key = second_score[task] - best_score[task] if machines > 1 else 0.0
+            if chosen < 0 or key > chosen_key or (key == chosen_key and task < chosen):
                 chosen, chosen_at, chosen_key = task, i, key
+        if moment[chosen] >= 0:
+            best[chosen], best_score[chosen] = -1, np.inf
+            for p in range(machines):
+                begin = max(moment[chosen], free[p])
+                if best[chosen] < 0 or begin + extra[chosen, column[p]] < best_score[chosen]:
+                    best[chosen], best_start[chosen] = p, begin
+                    best_score[chosen] = begin + extra[chosen, column[p]]
         used = best[chosen]
         order[k], where[chosen], start[chosen] = chosen, used, best_start[chosen]
         finish[chosen] = start[chosen] + costs[chosen, column[used]]
         free[used] = finish[chosen]
+        if columns < machines:
+            c = column[used]
+            soon[c], next_soon[c] = np.inf, np.inf
+            for p in range(machines):
+                if column[p] == c:
+                    next_soon[c] = min(next_soon[c], max(soon[c], free[p]))
+                    soon[c] = min(soon[c], free[p])
         count -= 1
         waiting[chosen_at] = waiting[count]
         fresh = count

@@ -113,7 +113,14 @@ class Problem:
     @cached_property
     def median(self) -> np.ndarray:
         """The seconds of each task, median over the machines; shape (n,)."""
-        return np.median(self.costs[:, self.column], axis=1)
+        if self.costs.shape[1] == self.machines:
+            return np.median(self.costs, axis=1)
+        # Each column counts as often as it has machines; the two in the middle are one where their number is odd.
+        by_cost = np.argsort(self.costs, axis=1)
+        upto = np.cumsum(np.bincount(self.column)[by_cost], axis=1)
+        costs = np.take_along_axis(self.costs, by_cost, axis=1)
+        middle = [(upto > k).argmax(axis=1)[:, None] for k in ((self.machines - 1) // 2, self.machines // 2)]
+        return sum(np.take_along_axis(costs, k, axis=1)[:, 0] for k in middle) / 2
 
 
 @dataclass
