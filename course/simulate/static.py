@@ -393,7 +393,7 @@ class Static:
 def _refuse_long(policy: str, problem: Problem) -> None:
     """Refuse what compares all ready tasks in each step where that takes minutes."""
     graph, columns = problem.graph, problem.costs.shape[1]
-    if problem.latency.any() or (problem.size > 0).any() and not np.isinf(problem.bandwidth).all():
+    if problem.latency.any() or ((problem.size > 0).any() and not np.isinf(problem.bandwidth).all()):
         columns = problem.machines if len(problem.size) else columns  # equal machines differ by where the inputs are
     if len(graph) ** 2 * columns <= MOST_PRODUCT:
         return
