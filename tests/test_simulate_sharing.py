@@ -46,7 +46,8 @@ def workloads(draw):
     capacity = draw(st.lists(st.sampled_from([4.0, 8.0]), min_size=resources, max_size=resources))
     seconds = st.sampled_from([0.5, 1.0, 2.0, 4.0])
     gaps = draw(st.lists(seconds | st.just(0.0), min_size=n, max_size=n))
-    user = draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    users = st.integers(0, draw(st.sampled_from([3, 8])))  # few with many tasks, or many: of an odd number too
+    user = draw(st.lists(users, min_size=n, max_size=n))
     # Quarters, so that sums are exact and ties are ties.
     amounts = st.integers(0, 16).map(lambda x: x / 4)
     demand = draw(st.lists(st.lists(amounts, min_size=resources, max_size=resources), min_size=n, max_size=n))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
 from course.models import lpt_ratio
 from course.simulate import mapreduce, supersteps
 from course.simulate.distributions import DISTRIBUTIONS
-from course.simulate.supersteps import PARTITIONS
+from course.simulate.supersteps import PARTITIONS, TOGETHER, _mappers_drawn_together, _mappers_of_each_key
 
 CASES = {
     case["id"]: case for case in json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8"))["cases"]
@@ -151,6 +154,58 @@ def test_what_a_combiner_leaves():
     left = np.array([mapreduce(records, keys, 5, mappers, combine=True, seed=s).loads.sum() for s in range(60)])
     expected = mappers * (1 - (1 - p) ** (records // mappers)).sum()  # a mapper has a key, or not
     assert abs(left.mean() - expected) < 3 * left.std(ddof=1) / math.sqrt(60)
+
+
+@pytest.mark.parametrize(("records", "frequency"), [(5, [0.6, 0.3, 0.1]), (7, [0.1, 0.2, 0.7]), (0, [0.5, 0.5, 0])])
+def test_drawn_together_has_the_law_of_drawn_one_by_one(records, frequency):
+    # All that may happen to two mappers, against 4,000 draws: of all keys at once, so that they depend as they should.
+    law = {(0, 0, 0): 1.0}
+    for each in (records // 2, records - records // 2):
+        before, law = law, {}
+        for keys in itertools.product(range(3), repeat=each):
+            chance = math.prod(frequency[k] for k in keys)
+            for counts, p in before.items():
+                after = tuple(counts[k] + (k in keys) for k in range(3))
+                law[after] = law.get(after, 0.0) + p * chance
+    law = {counts: p for counts, p in law.items() if p}
+    rng, draws = np.random.default_rng(5), 4_000
+    for draw in (_mappers_drawn_together, _mappers_of_each_key):
+        seen = Counter(tuple(draw(records, 2, np.array(frequency), rng).tolist()) for _ in range(draws))
+        assert set(seen) <= set(law)
+        if len(law) > 1:
+            observed, expected = zip(*((seen[c], p * draws) for c, p in law.items() if p * draws > 5), strict=True)
+            scale = sum(observed) / sum(expected)
+            assert chisquare(observed, np.multiply(expected, scale)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("records", "exponent"), [(10**5, 1.0), (10**7 + 3, 1.0), (10**8, 0.0), (10**12, 12.0)])
+def test_many_mappers_that_combine(records, exponent):
+    # Of 10⁵, where each has a key or not: means, and the variance of their sum over the keys, in closed form.
+    mappers, keys = TOGETHER, 20
+    p = np.arange(1.0, keys + 1) ** -exponent
+    p /= p.sum()
+    options = {"exponent": exponent, "partition": "range", "combine": True}
+    loads = np.array([mapreduce(records, keys, keys, mappers, seed=s, **options).loads for s in range(40)])
+    absent = (1 - p) ** (records // mappers)
+    both = (1 - p - p[:, np.newaxis]).clip(0) ** (records // mappers)
+    np.fill_diagonal(both, absent)
+    sigma = np.sqrt(mappers * absent * (1 - absent))
+    few = records % mappers  # have one record more
+    assert (abs(loads.mean(axis=0) - mappers * (1 - absent)) <= 4 * sigma / math.sqrt(40) + few).all()
+    variance = mappers * (both - np.outer(absent, absent)).sum()
+    total = loads.sum(axis=1)
+    # A sample variance of 40 normal values has a relative standard deviation of √(2 / 39).
+    assert abs(total.var(ddof=1) - variance) <= 4 * math.sqrt(2 / 39) * variance + few + 1e-6
+    assert loads[:, 0].tolist() == [mappers] * 40 or absent[0] > 1e-18
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 18), st.integers(1, 60), st.floats(0, 100), st.integers(0, 2 * TOGETHER), st.integers(0, 9))
+def test_any_job_of_many_mappers_that_combine(digits, keys, exponent, more, seed):
+    mappers = TOGETHER + more
+    result = mapreduce(10**digits, keys, keys, mappers, exponent=exponent, partition="range", combine=True, seed=seed)
+    assert (result.loads <= min(mappers, 10**digits)).all()
+    assert min(mappers, 10**digits) <= result.loads.sum() <= 10**digits  # every mapper with a record has a key
 
 
 def test_hashing_equal_keys_is_throwing_balls():

@@ -9,6 +9,29 @@ from course.simulate.heap import pop, push
 
 
 @njit(cache=True)
+def offer(
+    first: np.ndarray, shares: np.ndarray, held: np.ndarray, capacity: np.ndarray, user: int, waits: bool
+) -> None:
+    """Note the dominant share of a user (infinite if nothing of the user's waits), and who is first now: first[1].
+
+    A tournament: node i holds the winner of nodes 2 i and 2 i + 1, the leaves are the users in order, so that among
+    equals the smallest number wins.
+    """
+    shares[user] = 0.0 if waits else np.inf
+    if waits:
+        for r in range(len(capacity)):
+            shares[user] = max(shares[user], held[user, r] / capacity[r])
+    i = (user + len(shares)) >> 1
+    while i > 0:
+        left, right = first[2 * i], first[2 * i + 1]
+        winner = left if shares[left] <= shares[right] else right
+        if winner == first[i] and winner != user:
+            break  # the same winner with the same share: nothing changes above
+        first[i] = winner
+        i >>= 1
+
+
+@njit(cache=True)
 def share(
     arrival: np.ndarray,
     user: np.ndarray,
@@ -26,6 +49,14 @@ def share(
     used, held = np.zeros(resources), np.zeros((users, resources))
     stops, running, n_running = np.empty(n + 1), np.empty(n + 1, np.int64), 0
     counts = np.zeros(users, np.int64)  # tasks that each user runs
+    leaves = 1
+    while leaves < queues:
+        leaves *= 2
+    shares, first = np.full(leaves, np.inf), np.zeros(2 * leaves, np.int64)
+    for q in range(leaves):
+        first[leaves + q] = q
+    for node in range(leaves - 1, 0, -1):
+        first[node] = first[2 * node]  # nobody waits yet: all are equal
     i, waiting = 0, 0
     while i < n or waiting > 0:
         now = arrival[i] if i < n else np.inf
@@ -43,25 +74,21 @@ def share(
                     held[user[task], r] = 0.0
                 if n_running == 0:
                     used[r] = 0.0
+            if fair and head[user[task]] >= 0:
+                offer(first, shares, held, capacity, user[task], True)
         while i < n and arrival[i] <= now:
             q = user[i] if fair else 0
             if head[q] < 0:
                 head[q] = i
+                if fair:
+                    offer(first, shares, held, capacity, q, True)
             else:
                 following[tail[q]] = i
             tail[q] = i
             waiting += 1
             i += 1
         while waiting > 0:
-            best, least = 0, np.inf
-            for q in range(queues):
-                if head[q] >= 0:
-                    dominant = 0.0
-                    if fair:
-                        for r in range(resources):
-                            dominant = max(dominant, held[q, r] / capacity[r])
-                    if dominant < least:
-                        best, least = q, dominant
+            best = first[1]
             task = head[best]
             fits = True
             for r in range(resources):
@@ -75,5 +102,7 @@ def share(
             start[task] = now
             n_running = push(stops, running, n_running, now + duration[task], task)
             head[best] = following[task]
+            if fair:
+                offer(first, shares, held, capacity, best, head[best] >= 0)
             waiting -= 1
     return start

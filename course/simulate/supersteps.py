@@ -16,6 +16,12 @@ PARTITIONS = ("hash", "range", "greedy")
 for cuts that give each as many records); the largest key to the reducer that has the least so far (which takes knowing
 the sizes)."""
 
+TOGETHER = 10**5
+"""From so many mappers on, `mapreduce` with a combiner draws together those that are alike."""
+
+NEVER = 1e-18
+"""A probability that is taken as 0: less than the rounding of 1 to a float."""
+
 
 @dataclass(frozen=True, eq=False)
 class Supersteps:
@@ -204,7 +210,8 @@ def mapreduce(
     partition : str
         Which reducer gets a key; one of `PARTITIONS`.
     combine : bool
-        Whether each mapper first makes one record of all that it has of a key.
+        Whether each mapper first makes one record of all that it has of a key. From 10⁵ mappers on, those that are
+        alike are drawn together: the same distribution, but not the same draws, as one by one.
     map_cost, reduce_cost : float
         Seconds for a record, at a mapper and at a reducer.
     seed : int
@@ -253,14 +260,54 @@ def mapreduce(
     most = -(-records // mappers)  # of the mappers, some may have one less
     if combine:
         room("keys times mappers, with combine,", keys * mappers, 10**8)
-        shares = np.full(mappers, records // mappers)
-        shares[: records % mappers] += 1
-        counts = sum((of_keys.multinomial(share, frequency) > 0).astype(np.int64) for share in shares)
+        draw = _mappers_of_each_key if mappers < TOGETHER else _mappers_drawn_together
+        counts = draw(records, mappers, frequency, of_keys)
     else:
         counts = of_keys.multinomial(records, frequency)
     loads = np.zeros(reducers, dtype=np.int64)
     np.add.at(loads, _reducer_of(counts, reducers, partition, of_hash), counts)
     return MapReduce(loads, int(counts.max()), most * costs[0], float(loads.max() * costs[1]))
+
+
+def _mappers_of_each_key(records: int, mappers: int, frequency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return how many of the mappers have each key, from the records of every mapper."""
+    shares = np.full(mappers, records // mappers)
+    shares[: records % mappers] += 1
+    counts = np.zeros(len(frequency), dtype=np.int64)
+    rows = max(1, 10**5 // len(frequency))  # of so many mappers at once, to keep little in memory
+    for i in range(0, mappers, rows):
+        counts += np.count_nonzero(rng.multinomial(shares[i : i + rows], frequency), axis=0)
+    return counts
+
+
+def _mappers_drawn_together(records: int, mappers: int, frequency: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the same, of the same distribution, without a draw for every mapper and key.
+
+    A multinomial is drawn key by key: of the records that a mapper has left, a binomial number has the next key. All
+    mappers with equally many left are alike, so that one draw says how many of them have 0, 1, 2, … of it. Keys that
+    every mapper has, but with a probability that is lost in rounding, need no draw.
+    """
+    from scipy.stats import binom
+
+    counts = np.where(frequency > 0, mappers, 0)  # of some, the frequency is less than the smallest float
+    share, more = divmod(records, mappers)
+    left, alike = np.array([share, share + 1]), np.array([mappers - more, more])
+    drawn = np.flatnonzero((frequency > 0) & (mappers * (1 - frequency) ** share > NEVER))
+    # Of the records that have none of the keys before it, those that have it; 1 for the last if all are drawn.
+    rest = np.append(frequency[drawn], np.delete(frequency, drawn).sum())[::-1].cumsum()[::-1][:-1]
+    for key, probability in zip(drawn, frequency[drawn] / rest, strict=True):
+        # Bernstein: P(more than the mean + t) <= exp(−t² / 2 (mean + t / 3)), which is NEVER for this t.
+        mean, third = left[-1] * probability, -np.log(NEVER) / 3
+        t = third + np.sqrt(third**2 + 6 * third * mean)
+        of_it = np.arange(min(left[-1], np.ceil(mean + t)) + 1, dtype=np.int64)
+        chances = binom.pmf(of_it, left[:, np.newaxis], probability)
+        split = rng.multinomial(alike, chances / chances.sum(axis=1, keepdims=True))
+        counts[key] = split[:, 1:].sum()
+        after = left[:, np.newaxis] - of_it
+        some = split > 0
+        left, place = np.unique(after[some], return_inverse=True)
+        alike = np.bincount(place, split[some]).astype(np.int64)
+    return counts
 
 
 def _reducer_of(counts: np.ndarray, reducers: int, partition: str, rng: np.random.Generator) -> np.ndarray:
