@@ -43,7 +43,7 @@ from course.models import (
 )
 from course.models.erlang import poisson
 from course.models.queueing import _mdc_by_roots, _mdc_by_sums
-from course.simulate import queue
+from course.simulate import closed_loop, queue, service
 
 loads = st.floats(0.01, 0.99)  # utilizations
 MEANS = ("utilization", "wait_probability", "mean_wait", "mean_response", "mean_queue", "mean_number")
@@ -382,6 +382,57 @@ def test_the_order_of_disciplines(kind, rho):
     assert sjf.mean_number == pytest.approx(rho * sjf.mean_response)
 
 
+# ---- histograms with empty bins
+
+
+def _by_quadrature(rate: float, counts: np.ndarray, edges: np.ndarray) -> tuple[float, float]:
+    """Return Phipps' mean wait and Schrage and Miller's mean response, their integrals bin by bin."""
+    share = counts / counts.sum()
+    second = (share * np.diff(edges**3) / 3 / np.diff(edges)).sum()
+    sjf, srpt = 0.0, edges[0]  # the shortest service is not interrupted by anybody shorter
+    load, square, shorter = 0.0, 0.0, 0.0  # of all bins before
+    for part, low, high in zip(share, edges[:-1], edges[1:], strict=True):
+        density = part / (high - low)
+
+        def until(x: float, density=density, low=low, load=load, square=square, shorter=shorter) -> tuple:
+            return (
+                load + rate * density * (x**2 - low**2) / 2,
+                square + density * (x**3 - low**3) / 3,
+                shorter + density * (x - low),
+            )
+
+        def wait(x: float, density=density, until=until) -> float:
+            return density * rate * second / 2 / (1 - until(x)[0]) ** 2
+
+        def response(x: float, density=density, until=until) -> float:
+            rho, squares, below = until(x)
+            return density * rate * (squares + x**2 * (1 - below)) / 2 / (1 - rho) ** 2 + (1 - below) / (1 - rho)
+
+        sjf += integrate.quad(wait, low, high, epsrel=1e-12)[0]
+        srpt += integrate.quad(response, low, high, epsrel=1e-12)[0]
+        load, square, shorter = until(high)
+    return sjf, srpt
+
+
+@pytest.mark.parametrize(("measured", "bins"), [(300, 100), (1000, 1000), (1_000_000, 50)])
+@pytest.mark.parametrize("freeze", [False, True])
+def test_measured_services_with_empty_bins(measured, bins, freeze):
+    counts, edges = np.histogram(np.random.default_rng(1).lognormal(0, 1, measured), bins=bins)
+    assert (counts[:-1] == 0).any()
+    service = stats.rv_histogram((counts, edges))
+    rate = 0.7 / service.mean()
+    sjf, srpt = _by_quadrature(rate, counts, edges)
+    service = service() if freeze else service
+    assert mg1_sjf(rate, service).mean_wait == pytest.approx(sjf, rel=1e-6)
+    assert mg1_srpt(rate, service).mean_response == pytest.approx(srpt, rel=1e-6)
+
+
+def test_two_lengths_are_two_priorities():
+    edges = [1, 1 + 1e-9, 10, 10 + 1e-9]
+    service = stats.rv_histogram((np.array([0.5, 0, 0.5]) / np.diff(edges), edges), density=True)
+    assert mg1_sjf(0.1, service).mean_wait == pytest.approx(mg1_priority([0.05, 0.05], [1, 10], 0).mean(), rel=1e-6)
+
+
 def test_srpt_is_of_the_order_that_bansal_proved():
     # Bansal 2005: for M/M/1, 1 / (μ (1 − ρ) ln(e / (1 − ρ))) up to a constant; the constant settles.
     rho = np.array([0.9, 0.99, 0.999])
@@ -464,6 +515,81 @@ def test_machine_repair_against_simulation():
     )
 
 
+@pytest.mark.parametrize(("servers", "room", "load"), [(1, 3, 0.9), (3, 2, 0.8), (2, 6, 1.5), (2, 4, 1.0)])
+def test_waits_of_a_cut_queue_against_simulation(servers, room, load):
+    model = mmck(load * servers, 1.0, servers, servers + room)
+    shares = np.array([0.5, 0.9, 0.99])
+    times = model.wait_quantile(shares)
+    assert times[-1] > 0
+
+    def measure(rng):
+        gaps, work = rng.exponential(1 / (load * servers), CUSTOMERS), rng.exponential(1.0, CUSTOMERS)
+        run = service(gaps, work, servers, queue_limit=room)
+        waits = (run.latency - run.service)[run.ok][CUSTOMERS // 10 :]
+        return [(waits <= time + 1e-9).mean() for time in times]
+
+    # Where nobody of the share waits, it is the share who do not wait.
+    _agree(measure, np.where(times > 0, shares, 1 - model.wait_probability))
+
+
+@pytest.mark.parametrize(("clients", "think", "servers"), [(8, 5.0, 2), (20, 9.0, 1), (12, 3.0, 3)])
+def test_waits_for_repair_against_simulation(clients, think, servers):
+    model = machine_repair(clients, think, 1.0, servers)
+    shares = np.array([0.5, 0.9, 0.99])
+    times = model.wait_quantile(shares)
+    assert times[-1] > 0
+
+    def measure(rng):
+        seed = int(rng.integers(2**31))
+        run = closed_loop(clients, lambda rng, n: rng.exponential(think, n), lambda rng, n: rng.exponential(1.0, n),
+                          servers, requests=CUSTOMERS, seed=seed)  # fmt: skip
+        waits = (run.start - run.sent)[CUSTOMERS // 10 :]
+        return [(waits <= time + 1e-9).mean() for time in times]
+
+    _agree(measure, np.where(times > 0, shares, 1 - model.wait_probability))
+
+
+@given(st.floats(0.01, 3), st.integers(1, 20), st.integers(1, 300), st.floats(0, 0.9999))
+def test_waits_behind_a_cut_queue(load, servers, room, q):
+    model = mmck(load * servers, 1.0, servers, servers + room)
+    assert model.wait_quantile(q) <= model.wait_quantile(q + (1 - q) / 2)
+    assert (model.wait_quantile(q) > 0) == (model.wait_probability > 1 - q)
+    # The mean is the area above the distribution function.
+    assume(model.wait_probability > 1e-9)
+    shares = 1 - model.wait_probability * (np.arange(2000) + 0.5) / 2000
+    mean = model.wait_quantile(shares).mean() * model.wait_probability
+    assert mean == pytest.approx(model.mean_wait, rel=5e-3, abs=1e-12)
+
+
+def test_limits_of_waits():
+    # Endless room is M/M/c; one customer, or a server for each, never waits; without thinking all but two wait.
+    np.testing.assert_allclose(
+        mmck(1.8, 1.0, 2, 2000).wait_quantile([0.1, 0.5, 0.99]), mmc(1.8, 1.0, 2).wait_quantile([0.1, 0.5, 0.99])
+    )
+    assert mmck([0, 5], 1.0, 2, [[2], [3]]).wait_quantile(0.99).shape == (2, 2)
+    assert mmck(0, 1.0, 1, 5).wait_quantile(0.99) == mmck(5, 1.0, 2, 2).wait_quantile(0.99) == 0
+    assert machine_repair(1, 3.0, 1.0, 1).wait_quantile(0.99) == machine_repair(9, 3.0, 1.0, 9).wait_quantile(0.99) == 0
+    busy = machine_repair(10, 0.0, 0.5, 2)
+    np.testing.assert_allclose(busy.wait_quantile([0.1, 0.9]), stats.gamma(8).ppf([0.1, 0.9]))
+    # Many clients who think long are a Poisson stream.
+    np.testing.assert_allclose(
+        machine_repair(50_000, 50_000 / 0.8, 1.0, 1).wait_quantile([0.5, 0.99]),
+        mm1(0.8, 1.0).wait_quantile([0.5, 0.99]),
+        rtol=2e-3,
+    )
+
+
+def test_the_probability_of_waiting_where_two_moments_are_enough():
+    servers, rates = np.array([1, 2, 5]), np.array([0.8, 1.8, 4.5])
+    exponential = mmc(rates, 1.0, servers).wait_probability
+    assert (ggc(rates, 1.0, 1.0, 1.0, servers).wait_probability == exponential).all()
+    assert gg1(0.8, 1.0, 1.0, 1.0).wait_probability == mm1(0.8, 1.0).wait_probability
+    for scv in (0.0, 0.5, 1.0, 4.0):  # Poisson arrivals at one server: M/G/1
+        assert gg1(0.8, 1.0, 1.0, scv).wait_probability == pytest.approx(mg1(0.8, 1.0, scv).wait_probability)
+    unknown = ggc(0.8, 1.0, [2.0, 0.0, 1.0], [1.0, 1.0, 2.0], [1, 1, 2]).wait_probability
+    assert np.isnan(unknown).all()
+
+
 def test_closed_systems_as_printed():
     # Winston, Operations Research, 4th ed., section 20.9: five patrol cars that last 30 days, two workers, 3 days each.
     cars = machine_repair(5, 30.0, 1 / 3, 2)
@@ -536,7 +662,6 @@ def test_limits_of_closed_systems():
         (lambda: mg1_sjf(0.5, 3.0), "service is 3.0; it must be a frozen distribution"),
         (lambda: mg1_sjf(0.1, stats.lognorm), "it must be a frozen distribution"),
         (lambda: mg1_srpt(0.1, stats.poisson(2)), "and continuous"),
-        (lambda: mg1_srpt(0.01, stats.rv_histogram(([0.5, 0, 0.5], [0, 1, 30, 31]), density=True)()), "or no gaps"),
         (lambda: mg1_sjf(0.1, stats.pareto(1.5)), "the variance of service is inf"),
         (lambda: mg1_srpt(0.1, stats.pareto(0.9)), "the mean of service is inf"),
         (lambda: mg1_srpt(1e-4, stats.pareto(1.001)), "it must have a lighter tail"),
@@ -545,6 +670,7 @@ def test_limits_of_closed_systems():
         (lambda: mean_value_analysis([1.0], 1, 1e6), "population is 1e+06; it must be a whole number and at least 1"),
         (lambda: mean_value_analysis([0.0], 1, 2), "demands are all 0"),
         (lambda: machine_repair(0, 1, 1, 1), "population is 0"),
+        (lambda: mmck(1, 1, 1, 10**7).wait_quantile(0.9), "capacity − servers is 1e+07; it must be finite and at most"),
         (lambda: machine_repair(2, -1, 1, 1), "think_time is -1"),
     ],
 )

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from course.domain import plain
 from course.models.quantity import amount, count, positive
-from course.models.queueing import Queue, from_wait
+from course.models.queueing import Queue, departures_quantile, from_wait
 
 Number = float | np.ndarray
 
@@ -31,6 +31,16 @@ def asymptotic_bounds(demands: ArrayLike, think_time: float, population: ArrayLi
         Z, seconds between a response and the same client's next request.
     population : int or array
         N, clients.
+
+    Returns
+    -------
+    throughput, response : float or array
+        Requests per second, and seconds; of the shape of ``population``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; no stations, or demands that are all 0.
 
     Examples
     --------
@@ -90,6 +100,16 @@ def mean_value_analysis(demands: ArrayLike, think_time: float, population: Array
         Z, seconds between a response and the same client's next request.
     population : int or array
         N, clients; at most `MOST`.
+
+    Returns
+    -------
+    ClosedSystem
+        Throughput, response, and what happens at each station, for each population.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; no stations, or demands that are all 0.
 
     Examples
     --------
@@ -164,7 +184,12 @@ def machine_repair(population: ArrayLike, think_time: ArrayLike, service_rate: A
     Returns
     -------
     Queue
-        Of those at the servers. ``mean_number / mean_response`` is the throughput.
+        Of those at the servers. ``mean_number / mean_response`` is the throughput. No ``response_quantile``.
+
+    Raises
+    ------
+    ValueError
+        No machine or more than `MOST`, no server; a think time below 0; a rate that is not above 0.
 
     Examples
     --------
@@ -174,33 +199,62 @@ def machine_repair(population: ArrayLike, think_time: ArrayLike, service_rate: A
     >>> round(cars.mean_number, 3), round(cars.mean_response, 2)
     (0.465, 3.07)
 
+    One car in a hundred waits for more than two days before its repair begins:
+
+    >>> round(cars.wait_quantile(0.99), 2)
+    2.49
+
     Notes
     -----
-    Who arrives finds the system as it is with one client less: this is ``wait_probability``. Chapters 02 and 12.
-    Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, sections 3.8 (one server) and 3.10.
+    Who arrives finds the system as it is with one client less: this gives ``wait_probability`` and ``wait_quantile``.
+    Who finds all servers busy and j − 1 waiting waits for j departures: Erlang distributed, j phases of rate cμ.
+    Chapters 02 and 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, sections 3.8 (one server) and 3.10.
     """
     rate = positive("service_rate", service_rate)
-    busy, waiting, delayed = np.vectorize(_machine_repair, otypes=[float] * 3)(
-        count("population", population, high=MOST),
-        amount("think_time", think_time) * rate,
-        count("servers", servers),
-    )
+    population = count("population", population, high=MOST)
+    think = amount("think_time", think_time) * rate
     servers = count("servers", servers)
-    return from_wait(busy * rate, 1 / rate, busy / servers, waiting / (busy * rate), delayed)
+    busy, waiting, delayed = np.vectorize(_machine_repair, otypes=[float] * 3)(population, think, servers)
+
+    def wait_quantile(q: np.ndarray) -> np.ndarray:
+        def one(q: float, population: float, think: float, servers: float, rate: float) -> float:
+            return departures_quantile(q, _arrivals(population, think, servers)[int(servers) :], servers * rate)
+
+        return np.vectorize(one, otypes=[float])(q, population, think, servers, rate)
+
+    return from_wait(
+        busy * rate,
+        1 / rate,
+        busy / servers,
+        waiting / (busy * rate),
+        delayed,
+        _wait_quantile=wait_quantile,
+    )
 
 
-def _machine_repair(population: float, think: float, servers: float) -> tuple[float, float, float]:
-    """Return the mean number in service and waiting, and the probability of waiting; ``think`` in service times."""
+def _states(population: float, think: float, servers: float) -> np.ndarray:
+    """Return the probabilities of 0 to N at the servers; ``think`` in service times."""
     ahead = np.arange(population)  # how many are at the servers when one more joins them
     with np.errstate(divide="ignore"):
         falls = np.log(think * np.minimum(ahead + 1, servers) / (population - ahead))
     # From all at the servers down to none, so that no thinking at all is no exception; the largest is 1.
     logs = np.concatenate([np.cumsum(falls[::-1])[::-1], [0.0]])
     p = np.exp(logs - logs.max())
-    p /= p.sum()
+    return p / p.sum()
+
+
+def _arrivals(population: float, think: float, servers: float) -> np.ndarray:
+    """Return the probabilities that who comes finds 0 to N − 1 at the servers."""
+    # An arrival from state n happens at a rate proportional to (N − n) p, and so as often as a departure from n + 1.
+    p = _states(population, think, servers)
+    starts = p[1:] * np.minimum(np.arange(1, population + 1), servers)
+    return starts / starts.sum()
+
+
+def _machine_repair(population: float, think: float, servers: float) -> tuple[float, float, float]:
+    """Return the mean number in service and waiting, and the probability of waiting; ``think`` in service times."""
+    p = _states(population, think, servers)
     inside = np.arange(population + 1)
     busy = (p * np.minimum(inside, servers)).sum()
     waiting = (p * np.maximum(inside - servers, 0)).sum()
-    # An arrival from state n happens at a rate proportional to (N − n) p, and so as often as a departure from n + 1.
-    starts = p[1:] * np.minimum(inside[1:], servers)
-    return busy, waiting, starts[int(min(servers, population)) :].sum() / busy
+    return busy, waiting, _arrivals(population, think, servers)[int(min(servers, population)) :].sum()

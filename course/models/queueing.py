@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import exprel, gammainc, lambertw
+from scipy.special import exprel, gammainc, gammaincc, lambertw
 
 from course.domain import number, plain
 from course.models.erlang import erlang_b, erlang_c, poisson, stable
 from course.models.quantity import amount, count, positive
 
 Number = float | np.ndarray
+
+MOST_PLACES = 10**6
+"""The most places to wait for which `mmck` has quantiles: it adds up a term for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +99,11 @@ def little(
     number : float or array, optional
         L, mean number inside.
 
+    Returns
+    -------
+    float or array
+        In the unit of the one that is missing, of the broadcast shape of the arguments.
+
     Raises
     ------
     ValueError
@@ -137,6 +145,11 @@ def mm1(arrival_rate: ArrayLike, service_rate: ArrayLike) -> Queue:
     arrival_rate, service_rate : float or array
         λ and μ, per second.
 
+    Returns
+    -------
+    Queue
+        With quantiles of wait and response; times in seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -165,6 +178,11 @@ def mmc(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike) ->
         λ of all arrivals, and μ of one server, per second.
     servers : int or array
         c.
+
+    Returns
+    -------
+    Queue
+        With quantiles of wait and response; times in seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
@@ -242,18 +260,27 @@ def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike, c
     Returns
     -------
     Queue
-        Means over the customers who get in.
+        Means and ``wait_quantile`` over the customers who get in; no ``response_quantile``.
+
+    Raises
+    ------
+    ValueError
+        A rate that is negative or not finite, no server, a capacity below the servers; from ``wait_quantile``, where
+        more than a million may wait.
 
     Examples
     --------
-    >>> round(mmck(arrival_rate=2.0, service_rate=1.0, servers=1, capacity=3).blocking_probability, 4)
-    0.5333
+    >>> queue = mmck(arrival_rate=2.0, service_rate=1.0, servers=1, capacity=3)
+    >>> round(queue.blocking_probability, 4), round(queue.wait_quantile(0.9), 3)
+    (0.5333, 3.315)
 
     Notes
     -----
     Up to c inside, the probabilities are those of Erlang's lossy system; beyond, with r = a / c, they fall or rise as
     :math:`r, r^2, \dots, r^{K-c}`. The sum and the mean of such a cut geometric distribution are closed formulas, so
-    that no room is too large. Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section
+    that no room is too large for them. Of those who get in, a share proportional to :math:`r^j` finds the servers busy
+    and j − 1 waiting: its wait is that of j departures, Erlang distributed with j phases of rate cμ. ``wait_quantile``
+    inverts the sum. Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section
     3.6 (one server).
     """
     arrivals = amount("arrival_rate", arrival_rate)
@@ -285,7 +312,48 @@ def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike, c
         number_waiting = 1 + places * _middle(places * growth) - _middle(growth)
         wait = np.where(queueing == 0, 0.0, queueing * number_waiting / (rate * busy))
         blocked = np.where(load == 0, 0.0, blocked)
-    return from_wait(rate * busy, 1 / rate, busy / servers, wait, delayed, blocking_probability=plain(blocked))
+
+    def wait_quantile(q: np.ndarray) -> np.ndarray:
+        number("capacity − servers", places, high=MOST_PLACES)
+        return np.vectorize(_mmck_wait_quantile, otypes=[float])(q, places, growth, delayed, servers * rate)
+
+    return from_wait(
+        rate * busy,
+        1 / rate,
+        busy / servers,
+        wait,
+        delayed,
+        blocking_probability=plain(blocked),
+        _wait_quantile=wait_quantile,
+    )
+
+
+def _mmck_wait_quantile(q: float, places: float, growth: float, delayed: float, rate: float) -> float:
+    if delayed <= 1 - q:
+        return 0.0
+    logs = growth * np.arange(places)
+    share = np.exp(logs - logs.max())
+    return departures_quantile(q, delayed * share / share.sum(), rate)
+
+
+def departures_quantile(q: float, share: np.ndarray, rate: float) -> float:
+    """Return the q-quantile of a wait for departures [s]: ``share[j]`` of all wait for j + 1, others for none.
+
+    All servers are busy meanwhile, so that the departures are Poisson of the given rate, and the wait for j + 1 of them
+    is longer than t where at most j have come by then.
+    """
+    known = np.flatnonzero(share > 1e-18 / max(len(share), 1))  # the others do not change a digit
+    ahead, share = known + 1.0, share[known]
+
+    def late(t: float) -> float:
+        return share @ gammaincc(ahead, t) - (1 - q)
+
+    if late(0.0) <= 0:
+        return 0.0
+    high = 1.0
+    while late(high) > 0:
+        high *= 2
+    return brentq(late, 0, high, xtol=1e-14, rtol=1e-12) / rate
 
 
 def _middle(x: np.ndarray) -> np.ndarray:
@@ -307,6 +375,11 @@ def mg1(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike
         E[S], seconds.
     service_scv : float or array
         Squared coefficient of variation of the service times, Var[S] / E[S]²: 0 constant, 1 exponential.
+
+    Returns
+    -------
+    Queue
+        Times in seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
@@ -347,6 +420,11 @@ def gg1(arrival_rate: ArrayLike, service_mean: ArrayLike, arrival_scv: ArrayLike
     arrival_scv, service_scv : float or array
         Squared coefficients of variation of the times between arrivals, and of the service times.
 
+    Returns
+    -------
+    Queue
+        Times in seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -361,9 +439,9 @@ def gg1(arrival_rate: ArrayLike, service_mean: ArrayLike, arrival_scv: ArrayLike
     -----
     An approximation, exact for M/G/1 and good near ρ = 1; it knows two moments, and arrivals that are independent of
     each other. Far from 1 it may be far off: for regular arrivals and exponential service (`gm1`) at ρ = 0.5 it says
-    nearly twice the true wait. ``wait_probability`` has no closed form and is NaN, but where both scv are 1: that is
-    taken for M/M/1, though other distributions have an scv of 1, too. For a true upper bound see `kingman_bound`.
-    Chapter 12.
+    nearly twice the true wait. ``wait_probability`` is ρ where ``arrival_scv`` is 1, and NaN elsewhere, since two
+    moments do not determine it: an scv of 1 is taken for Poisson arrivals (M/G/1), though other distributions have it,
+    too. For a true upper bound see `kingman_bound`. Chapter 12.
 
     References
     ----------
@@ -379,12 +457,29 @@ def kingman_bound(
 
     .. math:: W_q \le \frac{\lambda (\sigma_a^2 + \sigma_s^2)}{2 (1 - \rho)}
 
-    Parameters are those of `gg1`. The bound is above the approximation by (1 − ρ²) c_a² / (2ρ) · E[S] / (1 − ρ).
+    Parameters
+    ----------
+    arrival_rate, service_mean, arrival_scv, service_scv : float or array
+        As in `gg1`; the rate must not be 0.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    UnstableError
+        If λ E[S] ≥ 1.
 
     Examples
     --------
     >>> kingman_bound(0.5, 1.0, 1.0, 1.0) > mg1(0.5, 1.0, 1.0).mean_wait
     True
+
+    Notes
+    -----
+    The bound is above the approximation `gg1` by (1 − ρ²) c_a² / (2ρ) · E[S] / (1 − ρ). Chapter 12.
 
     References
     ----------
@@ -416,6 +511,11 @@ def ggc(
     servers : int or array
         c.
 
+    Returns
+    -------
+    Queue
+        Times in seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -428,8 +528,9 @@ def ggc(
 
     Notes
     -----
-    An approximation; exact for M/M/c and M/G/1. ``wait_probability`` is that of M/M/c where both scv are 1 (taken for
-    exponential times), and NaN elsewhere. Chapter 12.
+    An approximation; exact for M/M/c and M/G/1, and so is ``wait_probability``: that of M/M/c where both scv are 1, ρ
+    where ``servers`` and ``arrival_scv`` are 1; it is NaN elsewhere, since two moments do not determine it. An scv of 1
+    is taken for exponential times, though other distributions have it, too. Chapter 12.
 
     References
     ----------
@@ -442,13 +543,38 @@ def ggc(
     service_scv = amount("service_scv", service_scv)
     exponential = mmc(arrivals, 1 / mean, servers)
     wait = (arrival_scv + service_scv) / 2 * exponential.mean_wait
-    known = (arrival_scv == 1) & (service_scv == 1)
+    # With scv 1 taken for exponential: M/M/c; and M/G/1, where it is the utilization whatever the service.
+    known = (arrival_scv == 1) & ((service_scv == 1) | (count("servers", servers) == 1))
     delayed = np.where(known, exponential.wait_probability, np.nan)
     return from_wait(arrivals, mean, exponential.utilization, wait, delayed)
 
 
 def deterministic_gap(s: ArrayLike) -> np.ndarray:
-    """Return the Laplace transform of a gap that is always 1, for `gm1`: exp(−s)."""
+    """Return the Laplace transform of a gap that is always 1, for `gm1`: exp(−s).
+
+    Parameters
+    ----------
+    s : float or array
+
+    Returns
+    -------
+    array
+        Of the shape of ``s``.
+
+    Raises
+    ------
+    ValueError
+        If ``s`` is not a number or an array of numbers.
+
+    Examples
+    --------
+    >>> deterministic_gap([0.0, 1.0]).round(4)
+    array([1.    , 0.3679])
+
+    Notes
+    -----
+    Chapter 12. By definition: E[exp(−s G)] with G = 1.
+    """
     return np.exp(-np.asarray(s, dtype=float))
 
 
@@ -460,10 +586,24 @@ def erlang_gap(phases: int) -> Callable[[ArrayLike], np.ndarray]:
     phases : int
         k. One phase is an exponential gap, of scv 1; k phases have scv 1 / k.
 
+    Returns
+    -------
+    callable
+        s ↦ the transform, an array of the shape of s.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> float(erlang_gap(2)(2.0))
     0.25
+
+    Notes
+    -----
+    Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 4.2.
     """
     k = float(count("phases", phases))
     return lambda s: np.exp(-k * np.log1p(np.asarray(s, dtype=float) / k))
@@ -482,6 +622,11 @@ def gm1(arrival_rate: ArrayLike, service_rate: ArrayLike, gap_transform: Callabl
     gap_transform : callable
         s ↦ E[exp(−s G)], the Laplace transform of a gap G that is measured in units of its mean, so that E[G] = 1:
         `deterministic_gap`, `erlang_gap(k)`, or your own.
+
+    Returns
+    -------
+    Queue
+        With quantiles of wait and response; times in seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
@@ -555,6 +700,11 @@ def mdc(arrival_rate: ArrayLike, service_time: ArrayLike, servers: ArrayLike) ->
         D, seconds.
     servers : int or array
         c; at most a million where the load is heavy.
+
+    Returns
+    -------
+    Queue
+        Times in seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
