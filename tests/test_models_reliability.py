@@ -329,6 +329,11 @@ def test_storm_limits():
     assert retry_storm_limits(100, 1.0, 1) == (100, 100)  # who never retries makes no storm
     assert retry_storm(99, 100, 1.0, 1).state == "stable"
     assert retry_storm(101, 100, 1.0, 1).state == "overloaded"
+    for timeout in (0.0, 0.1, 10.0):  # at its capacity a queue grows, and that is no storm that feeds itself
+        full = retry_storm(100, 100, timeout, 1)
+        assert (full.state, full.storm) == ("overloaded", 100)
+        assert np.isnan([full.normal, full.tipping]).all()
+    assert retry_storm(50, 100, 0.0, 2).state == "overloaded"  # no patience: the storm is all there is
     assert retry_storm(0, 100, 1.0, 3).normal == 0
     stable, critical = retry_storm_limits(100, 1e6, 4)  # endless patience: up to its capacity it can run
     assert stable == 25

@@ -29,6 +29,16 @@ def retry_amplification(failure_probability: ArrayLike, attempts: ArrayLike, lay
     layers : int or array
         L, layers that retry; 0 to 100.
 
+    Returns
+    -------
+    float or array
+        Calls for each request, from 1 to a^L; of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Three layers with four attempts each. A few failures cost little; a failed backend gets 64 times the load:
@@ -99,6 +109,11 @@ def retry_storm(arrival_rate: float, service_rate: float, timeout: float, attemp
     RetryStorm
         The ``state``, and the loads x [attempts/s] that reproduce themselves.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A service for 100 requests a second, clients that wait 0.1 s and try three times. At 30 a second it is safe; at 50
@@ -115,7 +130,8 @@ def retry_storm(arrival_rate: float, service_rate: float, timeout: float, attemp
     Chapters 09 and 16. Assumes an M/M/1 queue, in which a response takes longer than t with probability p(x), that
     retries come after a pause long enough to look like new arrivals, and that the load changes slowly against the
     queue. p and its powers are convex in x, so below μ there are two equilibria at most: the lower is stable, the
-    upper is the tipping point. The limits of λ between the states are `retry_storm_limits`.
+    upper is the tipping point. Without retries (one attempt) nothing feeds itself: it is stable below μ, and overloaded
+    from μ on. The limits of λ between the states are `retry_storm_limits`.
 
     References
     ----------
@@ -131,7 +147,8 @@ def retry_storm(arrival_rate: float, service_rate: float, timeout: float, attemp
 
     # The excess is convex and above 0 at 0: its roots are on either side of its lowest point.
     lowest = _crossing(lambda x: load * _attempts_slope(x, patience, attempts) - 1)
-    if excess(lowest) > 0:
+    # An excess that falls to 0 only at μ leaves no good operation: there every attempt times out, which is the storm.
+    if excess(lowest) > 0 or (lowest == 1 and load * attempts >= 1):
         return RetryStorm("overloaded", np.nan, np.nan, storm)
     normal = rate * optimize.brentq(excess, 0.0, lowest, xtol=1e-15)
     if np.isnan(storm):
@@ -150,6 +167,16 @@ def retry_storm_limits(service_rate: float, timeout: float, attempts: int) -> tu
     service_rate, timeout, attempts
         As in `retry_storm`. Between the two limits the service is vulnerable.
 
+    Returns
+    -------
+    stable, critical : float
+        Requests per second; ``stable`` is the lower.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> stable, critical = retry_storm_limits(100, 0.1, attempts=3)
@@ -158,7 +185,8 @@ def retry_storm_limits(service_rate: float, timeout: float, attempts: int) -> tu
 
     Notes
     -----
-    Chapters 09 and 16. Each attempt more takes away from what is safe, though it helps while all is well.
+    Chapters 09 and 16. Each attempt more takes away from what is safe, though it helps while all is well. Source: as
+    `retry_storm`.
     """
     rate, patience, attempts = _retried(service_rate, timeout, attempts)
     # λ = x / A(x) is largest where A(x) = x A′(x); the difference falls with x, as A is convex.
