@@ -47,6 +47,11 @@ def quorum_availability(replicas: ArrayLike, quorum: ArrayLike, up_probability: 
     up_probability : float or array
         p, the probability that one replica is up; replicas fail independently.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
     Raises
     ------
     ValueError
@@ -61,7 +66,7 @@ def quorum_availability(replicas: ArrayLike, quorum: ArrayLike, up_probability: 
 
     Notes
     -----
-    Chapter 04. The binomial distribution; see `k_of_n`.
+    Chapter 04. The binomial distribution; see `k_of_n`. Source: as `k_of_n`.
     """
     replicas, quorum = _quorum(replicas, quorum=quorum)
     return k_of_n(quorum, replicas, number("up_probability", up_probability, low=0, high=1))
@@ -74,6 +79,16 @@ def is_strict(replicas: ArrayLike, read: ArrayLike, write: ArrayLike) -> bool | 
     ----------
     replicas, read, write : int or array
         N, and how many of them must answer a read (R) and acknowledge a write (W).
+
+    Returns
+    -------
+    bool or array of bool
+        Of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -104,6 +119,16 @@ def stale_probability(replicas: ArrayLike, read: ArrayLike, write: ArrayLike, ve
         N, R and W, as in `is_strict`.
     versions : int or array
         k ≥ 1. For k = 1, the probability that the answer is not the newest version.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -154,6 +179,16 @@ def stale_after(
     mean_delay : float or array
         d > 0, mean seconds that a write takes to one replica.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(stale_after(0.0, 3, 1, 1, mean_delay=0.01), 4), round(stale_after(0.03, 3, 1, 1, mean_delay=0.01), 4)
@@ -168,7 +203,7 @@ def stale_after(
 
     References
     ----------
-    As `stale_probability`, section 3.4.
+    Source: as `stale_probability`, section 3.4.
     """
     elapsed = amount("elapsed", elapsed)
     mean_delay = positive("mean_delay", mean_delay)
@@ -187,14 +222,20 @@ def quorum_latency(latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Numb
     latency : float, array or distribution
         One replica's time to answer: the mean of an exponential distribution [s], or a distribution with ``isf`` and
         ``ppf``, such as ``scipy.stats.lognorm(s=1, scale=0.01)``, or of measured times
-        ``scipy.stats.rv_histogram(np.histogram(measured, bins=1000))``.
+        ``scipy.stats.rv_histogram(np.histogram(measured, bins=1000))``; none of its times may be negative.
     replicas, quorum : int or array
         n are asked at once; the answer of the q-th is waited for.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
     ValueError
-        Also where the mean does not exist: a tail so heavy that the integral does not converge.
+        Also where the distribution has negative times, and where the mean does not exist: a tail so heavy that the
+        integral does not converge.
 
     Examples
     --------
@@ -216,6 +257,7 @@ def quorum_latency(latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Numb
     if not hasattr(latency, "isf"):
         mean = amount("latency", latency)
         return plain(mean * (special.digamma(replicas + 1) - special.digamma(replicas - quorum + 1)))
+    _not_negative(latency)
     mean_of_one = np.vectorize(lambda n, q: _mean_order_statistic(latency, n, q), otypes=[float])
     return plain(mean_of_one(replicas, quorum))
 
@@ -231,6 +273,16 @@ def quorum_latency_quantile(q: ArrayLike, latency: Any, replicas: ArrayLike, quo
         In [0, 1). I⁻¹ is the inverse of the regularized incomplete beta function.
     latency, replicas, quorum
         As in `quorum_latency`.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -251,8 +303,19 @@ def quorum_latency_quantile(q: ArrayLike, latency: Any, replicas: ArrayLike, quo
     # In terms of the tail, 1 − u ~ Beta(n − k + 1, k): near 1 the tail has the digits that u has not.
     tail = special.betainccinv(replicas - quorum + 1, quorum, q)
     if hasattr(latency, "isf"):
+        _not_negative(latency)
         return plain(latency.isf(tail))
     return plain(amount("latency", latency) * np.abs(np.log(tail)))
+
+
+def _not_negative(latency: Any) -> None:
+    """Raise `ValueError` if a distribution has negative times."""
+    least = float(latency.support()[0] if hasattr(latency, "support") else latency.ppf(1e-300))
+    if not least >= 0:
+        raise ValueError(
+            f"latency has times from {least:g} s on; they must be at least 0: take another distribution, such as"
+            " scipy.stats.lognorm, or cut it off there (scipy.stats.truncnorm)"
+        )
 
 
 def _mean_order_statistic(latency: Any, n: float, k: float) -> float:
@@ -318,6 +381,11 @@ def ring_imbalance(nodes: ArrayLike, virtual_nodes: ArrayLike, coverage: ArrayLi
     -------
     RingImbalance
         ``deviation``, ``largest``, ``low`` and ``high``, all relative to the mean share 1 / n.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -395,6 +463,16 @@ def partition_skew(popularity: ArrayLike, partitions: ArrayLike) -> PartitionSke
     partitions : int or array
         m. Each key is on one of them, drawn uniformly by its hash.
 
+    Returns
+    -------
+    PartitionSkew
+        The deviation of the partitions' loads, and what it is made of.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A million keys on 100 partitions: equally popular, and by Zipf's law, where one key alone is 7 % of the load.
@@ -409,7 +487,7 @@ def partition_skew(popularity: ArrayLike, partitions: ArrayLike) -> PartitionSke
     Notes
     -----
     Chapter 04. Each key adds p_i to one partition with probability 1 / m; the variances of independent keys add up.
-    More virtual nodes or a better hash do not help against it; a copy of the popular keys does.
+    More virtual nodes or a better hash do not help against it; a copy of the popular keys does. Derived here.
     """
     p = shares(popularity)
     m = number("partitions", partitions, low=1, whole=True)
@@ -428,6 +506,16 @@ def erasure_availability(data: ArrayLike, parity: ArrayLike, up_probability: Arr
         k and m of a code of which any k fragments give the object back (Reed–Solomon). Replication is k = 1.
     up_probability : float or array
         The probability that the machine of one fragment is up; machines fail independently.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -456,6 +544,16 @@ def storage_overhead(data: ArrayLike, parity: ArrayLike) -> Number:
     data, parity : int or array
         As in `erasure_availability`; r copies are ``storage_overhead(1, r - 1)``.
 
+    Returns
+    -------
+    float or array
+        At least 1, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> storage_overhead(1, 2), storage_overhead(6, 3)
@@ -463,8 +561,8 @@ def storage_overhead(data: ArrayLike, parity: ArrayLike) -> Number:
 
     Notes
     -----
-    Chapter 04. What the code saves in space it pays in repair: a lost copy is read from one other copy, a lost
-    fragment is computed from ``data`` others.
+    Chapter 04. What the code saves in space it pays in repair: a lost copy is read from one other copy, a lost fragment
+    is computed from ``data`` others. By definition.
     """
     data, parity = _code(data, parity)
     return plain((data + parity) / data)
