@@ -500,8 +500,10 @@ def test_varying_arrivals_are_poisson():
         (lambda: service([1], 1, retry_budget=-1), "retry_budget is -1"),
         (lambda: service([1], 1, retry_burst=-1), "retry_burst is -1"),
         (lambda: service([1], 1, breaker=3), "breaker is 3; it must be a CircuitBreaker"),
-        (lambda: service([1], 1, breaker=CircuitBreaker(0)), "breaker.failures is 0"),
-        (lambda: service([1], 1, breaker=CircuitBreaker(1, -1)), "breaker.open_for is -1"),
+        (lambda: CircuitBreaker(0), "failures is 0; it must be a whole number of at least 1"),
+        (lambda: CircuitBreaker(1.5), "failures is 1.5"),
+        (lambda: CircuitBreaker(1, -1), "open_for is -1; it must be finite and at least 0"),
+        (lambda: CircuitBreaker(1, [1.0, 2.0]), "open_for is [1.0, 2.0]; it must be one number"),
         (lambda: service([1], 1, seed=-1), "seed is -1"),
         (lambda: service([1e308, 1e308], 1), "more seconds than a float can hold"),
         (lambda: service([1], 1e308, retries=9), "more seconds than a float can hold"),
@@ -536,9 +538,9 @@ def test_service_takes_or_refuses_anything(data):
              "retry_budget", "retry_burst", "breaker", "seed"]  # fmt: skip
     chosen = data.draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
     options = {name: data.draw(WILD, label=name) for name in chosen}
-    if data.draw(st.booleans()):
-        options["breaker"] = CircuitBreaker(data.draw(WILD), data.draw(WILD))
     try:
+        if data.draw(st.booleans()):
+            options["breaker"] = CircuitBreaker(data.draw(WILD), data.draw(WILD))
         run = service(data.draw(WILD_ARRAY), data.draw(WILD_ARRAY), **options)
     except ValueError:
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, number, scalar, whole
 from course.simulate.arguments import Law, arrivals, draw, last, room, times
 
 OUTCOMES = ("ok", "timeout", "rejected", "broken")
@@ -28,12 +28,17 @@ class CircuitBreaker:
     Attributes
     ----------
     failures : int
+        At least 1.
     open_for : float
-        Seconds.
+        Seconds, at least 0.
     """
 
     failures: int = 5
     open_for: float = 1.0
+
+    def __post_init__(self) -> None:
+        whole("failures", self.failures, low=1)
+        scalar("open_for", self.open_for, low=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,8 +219,8 @@ def service(
     burst = float(number("retry_burst", retry_burst, low=0))
     if breaker is not None and not isinstance(breaker, CircuitBreaker):
         raise ValueError(f"breaker is {breaker!r:.80}; it must be a CircuitBreaker or None")
-    failures = 0 if breaker is None else whole("breaker.failures", breaker.failures, low=1)
-    open_for = 0.0 if breaker is None else float(number("breaker.open_for", breaker.open_for, low=0))
+    failures = 0 if breaker is None else breaker.failures
+    open_for = 0.0 if breaker is None else float(breaker.open_for)
     with np.errstate(over="ignore"):
         # No later can anything happen: each attempt waits out its time, its pause, and all work before it.
         latest = arrival[-1:] + attempts * (work.sum() + min(timeout, 0 if np.isinf(timeout) else timeout))
