@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 
 from course.domain import scalar, whole
 
+MOST_SLOTS = 10**18
+"""The most threads that a cluster has in all: their number, and what is computed with it, must fit in 64 bits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
@@ -82,6 +85,11 @@ class Cluster:
         threads = np.asarray(self.threads)
         if threads.shape not in ((), (w,)) or threads.dtype.kind not in "iu" or (threads < 1).any():
             raise ValueError(f"threads is {self.threads!r}; it must be a whole number of at least 1, or {w} of them")
+        slots = threads.sum(dtype=float) * (1 if threads.ndim else w)
+        if slots > MOST_SLOTS:
+            raise ValueError(
+                f"workers times threads is {slots:g}; it must be at most {MOST_SLOTS:g}: take fewer threads or workers"
+            )
         if threads.ndim:
             object.__setattr__(self, "threads", threads.astype(np.int64))
         self._check("speed", ((), (w,)), low=0.0, open_low=True)

@@ -345,6 +345,9 @@ def test_a_policy_of_ones_own():
         (lambda: Cluster(2, threads=0), "threads is 0; it must be a whole number of at least 1, or 2 of them"),
         (lambda: Cluster(2, threads=[1, 2, 3]), "threads is [1, 2, 3]"),
         (lambda: Cluster(2, threads=1.5), "threads is 1.5"),
+        (lambda: Cluster(10, threads=10**18), "workers times threads is 1e+19; it must be at most 1e+18"),
+        (lambda: Cluster(2, threads=[2**62, 2**62]), "workers times threads is 9.22337e+18; it must be at most 1e+18"),
+        (lambda: Cluster(1, threads=2**63), "workers times threads is 9.22337e+18"),
         (lambda: Cluster(2, speed=0), "speed is 0; it must be greater than 0 and finite"),
         (lambda: Cluster(2, speed=[1, 2, 3]), "speed has shape (3,); allowed: () or (2,)"),
         (lambda: Cluster(2, speed=math.inf), "speed is inf; it must be greater than 0 and finite"),
@@ -367,6 +370,7 @@ def test_a_cluster_keeps_its_own_numbers():
     cluster = Cluster(2, threads=[np.int64(1), np.int64(3)], speed=speed, names=["a", "b"])
     speed[0] = 50
     assert cluster.slots == 4
+    assert Cluster(1000, threads=10**15).slots == 10**18
     assert cluster == Cluster.from_dict(cluster.to_dict())
     assert cluster.to_dict()["speed"] == [1.0, 2.0]
     assert cluster != cluster.replace(latency=1.0)
