@@ -111,11 +111,17 @@ def test_twice_the_points_are_twice_the_share():
     assert stats.kstest(twice, stats.beta(2000, 1000).cdf).pvalue > 0.001
 
 
+def test_a_ring_is_printed_without_looking_at_its_points():
+    many = ring(1000, 10, keys=5)
+    assert repr(many) == "Ring(1000 nodes, 10000 points, 5 keys)"
+    assert "shares" not in vars(many)
+
+
 def test_one_node_owns_all_and_the_last_must_stay():
     alone = ring(1, 3, 7)
     assert alone.shares == pytest.approx([1])
     assert alone.loads.tolist() == [7]
-    assert "1 nodes, 3 points" in repr(alone)
+    assert repr(alone) == "Ring(1 nodes, 3 points, 7 keys)"
     with pytest.raises(ValueError, match="node is 0, the last one"):
         alone.without(0)
 

@@ -40,7 +40,8 @@ class Ring:
     nodes: int
 
     def __repr__(self) -> str:
-        return f"Ring({self.nodes} nodes, {len(self.position)} points, largest share {self.shares.max():.4g})"
+        # What is there at once: the shares of ten million nodes take a second.
+        return f"Ring({self.nodes} nodes, {len(self.position)} points, {len(self.keys)} keys)"
 
     @cached_property
     def shares(self) -> np.ndarray:
@@ -295,7 +296,8 @@ def stream(popularity: ArrayLike, requests: int, *, seed: int = 0) -> np.ndarray
 
     Notes
     -----
-    Known as the independent reference model. Taught in chapter 04.
+    Known as the independent reference model. Taught in chapter 04. Coffman, Denning: Operating Systems Theory.
+    Prentice-Hall 1973.
     """
     weights = number("popularity", popularity, low=0)
     if weights.ndim != 1 or not weights.max(initial=0) > 0:
@@ -376,6 +378,7 @@ def cache(requests: ArrayLike, capacity: int, policy: str = "lru", *, seed: int 
     --------
     >>> cache([1, 2, 1, 3, 2], capacity=2)
     array([False, False,  True, False, False])
+    >>> from course.simulate.storage import EVICTIONS
     >>> asked = zipf_stream(10_000, 0.9, 100_000)
     >>> for policy in EVICTIONS:
     ...     print(policy, round(cache(asked, 500, policy).mean(), 2))
@@ -387,7 +390,8 @@ def cache(requests: ArrayLike, capacity: int, policy: str = "lru", *, seed: int 
     Notes
     -----
     Every item that is asked for comes in. Each policy takes constant time a request: linked lists in arrays. Taught in
-    chapter 04.
+    chapter 04. Mattson, Gecsei, Slutz, Traiger: Evaluation techniques for storage hierarchies. IBM Systems Journal
+    9(2), 1970 (the policies).
     """
     from course.simulate import storage_kernels as kernels
 
