@@ -227,6 +227,8 @@ def test_locality_by_hand():
     assert locality(run(graph.replace(output_size=0.0), 2)) == 1.0  # nothing to read
     assert locality(run(independent(5), 2)) == 1.0
     assert locality(run(TaskGraph([]), 2)) == 1.0
+    with pytest.raises(ValueError, match="trace is 3; it must be a Trace"):
+        locality(3)
 
 
 def test_delay_by_name():

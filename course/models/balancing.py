@@ -42,6 +42,11 @@ def balls_in_bins_max(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike = 1)
     float or array
         Between m / n and m.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A thousand tasks on a thousand workers: the fullest has 5 or 6; with two choices 3; asked for a third, 2 or 3.
@@ -151,6 +156,16 @@ def bin_load_tail(balls_per_bin: ArrayLike, choices: ArrayLike, k: ArrayLike) ->
     k : int or array
         At least 0.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     As many balls as bins: a quarter of the bins has two or more with one choice, and one bin in 1,970 has three with
@@ -214,6 +229,16 @@ def balls_in_bins_growth(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike =
     balls, bins, choices : int or array
         m, n and d, all at least 1; n at least 3.
 
+    Returns
+    -------
+    float or array
+        Balls, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(balls_in_bins_growth(10**6, 10**6, 1), 2), round(balls_in_bins_growth(10**6, 10**6, 2), 2)
@@ -265,6 +290,11 @@ def supermarket_tail(load: ArrayLike, choices: ArrayLike, k: ArrayLike) -> Numbe
     k : int or array
         Customers at a server, waiting and served; at least 0.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -311,6 +341,11 @@ def supermarket_response(load: ArrayLike, choices: ArrayLike, service_rate: Arra
     service_rate : float or array
         μ of each server, per second.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -355,6 +390,11 @@ def round_robin_response(load: ArrayLike, servers: ArrayLike, service_rate: Arra
         c.
     service_rate : float or array
         μ of each server, per second.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
@@ -453,6 +493,11 @@ def stealing_response(load: ArrayLike, service_rate: ArrayLike = 1.0) -> Number:
         ρ of each server, below 1.
     service_rate : float or array
         μ of each server, per second.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
 
     Raises
     ------

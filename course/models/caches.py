@@ -25,6 +25,16 @@ def zipf(items: int, exponent: float) -> np.ndarray:
     exponent : float
         s ≥ 0. With 0 all are equally popular; web requests have about 0.6 to 0.9, words of a text about 1.
 
+    Returns
+    -------
+    array, shape (items,)
+        Shares of the requests, in descending order.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> zipf(4, 1.0)
@@ -78,6 +88,16 @@ def lru_hit_ratio(popularity: ArrayLike, capacity: ArrayLike) -> Number:
     capacity : float or array
         C, items that fit into the cache. All items are equally large.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the shape of ``capacity``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A cache for 1 % of a million items, popular by Zipf's law, answers more than half of the requests:
@@ -110,6 +130,16 @@ def fifo_hit_ratio(popularity: ArrayLike, capacity: ArrayLike) -> Number:
         As in `lru_hit_ratio`.
     capacity : float or array
         C, items that fit into the cache.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the shape of ``capacity``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -189,6 +219,16 @@ def lru_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
     capacity : int
         C, items that fit into the cache.
 
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; more than 16 items.
+
     Examples
     --------
     >>> round(lru_hit_ratio_exact(zipf(6, 1.0), 2), 4), round(lru_hit_ratio(zipf(6, 1.0), 2), 4)
@@ -234,6 +274,16 @@ def fifo_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
         As in `lru_hit_ratio`.
     capacity : int
         C, items that fit into the cache.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; more than 20,000 items.
 
     Examples
     --------

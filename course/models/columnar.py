@@ -26,6 +26,16 @@ def row_group_read_probability(match: ArrayLike, rows_per_group: ArrayLike, belo
         b, the share of all rows whose value is below the range: 0 where the range is open to one side, as in
         ``time < t``.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; a range that reaches beyond all rows.
+
     Examples
     --------
     One row in 10,000 matches. Of groups of 1,000 rows a tenth is read, of groups of 100,000 rows each one; and each one
@@ -40,7 +50,8 @@ def row_group_read_probability(match: ArrayLike, rows_per_group: ArrayLike, belo
     -----
     Chapter 04. The footer of a Parquet file holds the smallest and the largest value of each column in each row group.
     A group is skipped when all of its rows are below the range (probability b^r) or all above it. Assumes that each
-    row's value is drawn independently. That statistics are of use at all needs sorted data (`columnar_read`).
+    row's value is drawn independently. That statistics are of use at all needs sorted data (`columnar_read`). Derived
+    here.
     """
     match, below = _shares(match, below)
     rows = count("rows_per_group", rows_per_group)
@@ -74,6 +85,16 @@ def columnar_read(
     order : {"random", "sorted"}
         Whether the rows lie at random, or sorted by the filter's column.
 
+    Returns
+    -------
+    float or array
+        Bytes, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown order; the message says what is allowed.
+
     Examples
     --------
     1 % of ten million rows in groups of 100,000, 800 MB in the columns needed: unsorted, all is read; sorted, a group.
@@ -87,7 +108,7 @@ def columnar_read(
     -----
     Chapter 04. Sorted, the matching rows are the run from rows × below to rows × (below + match), and each group that
     it touches is read. Rows are equally large; footers, pages within a group, dictionaries and Bloom filters are left
-    out.
+    out. Derived here; the layout is that of the documentation of Apache Parquet, “File format”.
     """
     size = amount("size", size)
     rows = count("rows", rows)

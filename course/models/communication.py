@@ -34,6 +34,16 @@ def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> N
     bandwidth : float or array
         Bytes a second; may be infinite.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A kilobyte costs little more than nothing at all; only from a megabyte on does the size count.
@@ -67,6 +77,16 @@ def bsp_time(work: ArrayLike, h: ArrayLike, gap: ArrayLike, latency: ArrayLike) 
         g, time for each word when all communicate.
     latency : float or array
         l, time of the barrier that ends the superstep.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -123,6 +143,11 @@ def logp(processors: int, latency: float, overhead: float, gap: float) -> LogPBr
     -------
     LogPBroadcast
         ``informed`` and ``finish``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -186,6 +211,16 @@ def tree_reduce_time(
         c, seconds to combine a partial result with another.
     overhead : float or array
         o, seconds that each task costs besides.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -271,6 +306,11 @@ def best_fan_in(
     FanIn
         ``fan_in``, ``time`` and ``approximation``.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> best_fan_in(100, size=1e6, latency=1e-3, bandwidth=1e9, overhead=2e-3)
@@ -281,7 +321,7 @@ def best_fan_in(
     With (ln p / ln f) full levels, each at A + (f − 1) B, the derivative by f is 0 where the equation holds; W is
     Lambert's function. It depends neither on p nor on the unit of time: only on how many inputs could be received in
     the time that a level costs anyway. As it takes a whole number of levels, the search is exact: for each number of
-    levels, those few fan-ins that reach it with the least work. Chapter 15.
+    levels, those few fan-ins that reach it with the least work. Chapter 15. Derived here, from `tree_reduce_time`.
     """
     from scipy.special import lambertw
 
@@ -340,6 +380,16 @@ def broadcast_time(
         ``flat``: one sends to all in turn. ``binomial``: everybody who has it sends it on. ``scatter_allgather``:
         everybody gets a part, and the parts go around in a ring; best for many bytes.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown algorithm; the message says what is allowed.
+
     Examples
     --------
     >>> [round(broadcast_time(16, 1e6, 1e-5, 1e9, how), 6) for how in ("flat", "binomial", "scatter_allgather")]
@@ -384,6 +434,16 @@ def all_gather_time(
     algorithm : str
         ``ring``: each passes on what it got from its neighbour. ``recursive_doubling``: pairs exchange all they have,
         then pairs of pairs, and so on (if p is not a power of two: Bruck's algorithm, in the same time).
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown algorithm; the message says what is allowed.
 
     Examples
     --------
@@ -430,6 +490,16 @@ def all_reduce_time(
         doubling.
     combine_rate : float or array, optional
         1/γ, bytes a second that a worker adds up; without limit if left out.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown algorithm; the message says what is allowed.
 
     Examples
     --------
@@ -487,6 +557,16 @@ def shuffle_time(
         ``pairwise``: directly to the one who needs it. ``bruck``: in rounds, several parts in each message, passed on
         by others: fewer messages, more bytes; for little data.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown algorithm; the message says what is allowed.
+
     Examples
     --------
     100 GB on 100 workers, in one message for each pair of workers or in a thousand:
@@ -523,6 +603,11 @@ def expected_maximum(distribution: Any, n: ArrayLike) -> Number:
         Of one time, such as ``scipy.stats.norm(10, 2)``, with a finite mean.
     n : int or array
         At least 1.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the shape of ``n``.
 
     Raises
     ------
@@ -599,6 +684,11 @@ def compression_break_even(
     float or array
         B of the link; 0 where it never pays.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A fast compressor halves the data, at 0.5 GB/s in and 2 GB/s out: good for a slow network, bad for a fast one.
@@ -608,7 +698,7 @@ def compression_break_even(
 
     Notes
     -----
-    It costs the processor's time either way. Chapter 09.
+    It costs the processor's time either way. Chapter 09. Derived here.
     """
     ratio = positive("ratio", ratio)
     compress, expand = positive("compress_rate", compress_rate), positive("decompress_rate", decompress_rate)

@@ -65,6 +65,16 @@ def erlang_b(load: ArrayLike, servers: ArrayLike) -> Number:
     servers : int or array
         c.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(erlang_b(load=4.461, servers=10), 4)
@@ -109,6 +119,11 @@ def erlang_c(load: ArrayLike, servers: ArrayLike) -> Number:
         a = λ / μ, offered load in erlangs; below ``servers``.
     servers : int or array
         c.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
 
     Raises
     ------

@@ -53,6 +53,16 @@ def chunk_time(
         σ, at least 1: the slowest chunk takes so many times as long as the others, and it comes last, which is the
         worst place.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     100 s of work on 10 workers. Equal chunks: one for each, or 11, when nine workers wait for the second chunk of the
@@ -67,7 +77,7 @@ def chunk_time(
     -----
     Exact: the scheduler hands out chunk j at j s; it starts then, or when chunk j − p has left its worker. The last
     start is that of chunk k, which waited for the scheduler alone, or w times for the chunk ahead. Without dispatch it
-    is ⌈k / p⌉ (W / k + o) for σ = 1. Chapters 10 and 15.
+    is ⌈k / p⌉ (W / k + o) for σ = 1. Chapters 10 and 15. Derived here.
     """
     work, k, p = amount("total_work", total_work), count("chunks", chunks), count("workers", workers)
     overhead, dispatch = amount("overhead", overhead), amount("dispatch", dispatch)
@@ -151,10 +161,11 @@ def best_chunk(
     Notes
     -----
     In w full waves (k = w p) the time is W / p · (1 + (σ − 1) / w) + w o: smaller chunks shorten the wait for the last
-    one, and cost more overhead. The derivative by w is 0 at √((σ − 1) W / (p o)). For chunks that are all equal
-    (σ = 1) one wave is the best, and the memory decides. A scheduler that is busy with k s for longer than the workers
-    with their work sets a limit of its own, k ≤ W / (p s − o), where p s > o. The formula keeps to all of these, but
-    it knows no whole waves; the search tries every number of chunks. Chapters 10, 15 and 20.
+    one, and cost more overhead. The derivative by w is 0 at √((σ − 1) W / (p o)). For chunks that are all equal (σ = 1)
+    one wave is the best, and the memory decides. A scheduler that is busy with k s for longer than the workers with
+    their work sets a limit of its own, k ≤ W / (p s − o), where p s > o. The formula keeps to all of these, but it
+    knows no whole waves; the search tries every number of chunks. Chapters 10, 15 and 20. Derived here, from
+    `chunk_time`.
     """
     work, workers = float(amount("total_work", total_work)), int(count("workers", workers))
     overhead, dispatch = float(amount("overhead", overhead)), float(amount("dispatch", dispatch))
@@ -197,6 +208,11 @@ def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLik
     float or array
         Between 1 and n / p, a real number.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A million simulations of 10 ± 10 ms, on 100 workers, with 1 ms overhead a task:
@@ -238,6 +254,16 @@ def scheduler_ceiling(task_overhead: ArrayLike, message_overhead: ArrayLike = 0.
     batch : int or array
         b, tasks in one message.
 
+    Returns
+    -------
+    float or array
+        Tasks per second, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Half a millisecond for a task, and as much for a message, if there is one for each task, or one for ten:
@@ -247,7 +273,8 @@ def scheduler_ceiling(task_overhead: ArrayLike, message_overhead: ArrayLike = 0.
 
     Notes
     -----
-    The utilization law: the scheduler is busy for X (t + m / b) of each second, which is 1 at most. Chapters 07, 08.
+    The utilization law: the scheduler is busy for X (t + m / b) of each second, which is 1 at most. Derived here, from
+    `little`. Chapters 07 and 08.
     """
     each = amount("task_overhead", task_overhead) + amount("message_overhead", message_overhead) / count("batch", batch)
     return plain(1 / positive("task_overhead + message_overhead / batch", each))
@@ -273,6 +300,16 @@ def scheduler_utilization(
     random : bool
         Whether both times are exponential, and not constant.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     1 ms a task for the scheduler; tasks of 100 ms. 50 workers are busy; of 200, half.
@@ -288,6 +325,7 @@ def scheduler_utilization(
     settle in a round: it takes d + s if the scheduler has time to spare, N s if not. Random times make a machine-repair
     queue (`machine_repair`), whose formula is Erlang's (B) with workers and scheduler in exchanged roles. If workers
     hold a queue of tasks of their own, the scheduler's s is hidden, and d / max(N s, d) is the bound. Chapter 08.
+    Derived here, from `machine_repair`.
     """
     task, workers = amount("task", task), count("workers", workers)
     overhead = positive("scheduler_overhead", scheduler_overhead)
@@ -312,6 +350,16 @@ def smallest_task(workers: ArrayLike, scheduler_overhead: ArrayLike, efficiency:
     efficiency : float or array
         e, share of the time in which the workers shall work, below 1.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A scheduler that needs 1 ms for a task: a laptop, a cluster, a large one.
@@ -321,7 +369,7 @@ def smallest_task(workers: ArrayLike, scheduler_overhead: ArrayLike, efficiency:
 
     Notes
     -----
-    `scheduler_utilization` with constant times, solved for d. Chapters 08 and 10.
+    `scheduler_utilization` with constant times, solved for d. Chapters 08 and 10. Source: as `scheduler_utilization`.
     """
     workers, overhead = count("workers", workers), amount("scheduler_overhead", scheduler_overhead)
     share = number("efficiency", efficiency, low=0)
@@ -349,6 +397,11 @@ def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayL
     per_item : float or array
         i, seconds that each of its items takes besides.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -366,6 +419,7 @@ def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayL
     Exact: the wait of an item for its batch to fill, the wait of the full batch for the server, and the service. The
     batches come at Erlang times and take S each: E_b/D/1. It waits as long as in M/D/b with service S, where each
     server gets every b-th customer (`mdc`). For batches with a time-out see `batching`. Chapters 07, 09, 20 and 21.
+    Derived here, from `mdc`.
     """
     rate, b = positive("arrival_rate", arrival_rate), count("batch", batch, high=1e6)
     service = amount("per_message", per_message) + b * amount("per_item", per_item)
@@ -382,6 +436,11 @@ def best_batch(arrival_rate: float, per_message: float, per_item: float) -> int:
     arrival_rate, per_message, per_item : float
         As in `batch_latency`.
 
+    Returns
+    -------
+    int
+        At least 1.
+
     Raises
     ------
     UnstableError
@@ -397,7 +456,8 @@ def best_batch(arrival_rate: float, per_message: float, per_item: float) -> int:
     Notes
     -----
     Filling and serving a batch take longer the larger it is, while the wait of full batches falls, ever more slowly;
-    the search goes by halves to where the latency begins to rise. Chapters 09, 20 and 21.
+    the search goes by halves to where the latency begins to rise. Chapters 09, 20 and 21. Derived here: the least of
+    `batch_latency`.
     """
     rate = float(positive("arrival_rate", arrival_rate))
     message, item = float(amount("per_message", per_message)), float(amount("per_item", per_item))
@@ -443,6 +503,16 @@ def serialization_time(
     copies : int or array
         c: how often all this is done.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     100 MB for 100 tasks on 4 workers: embedded in each task, or scattered once to each worker.
@@ -454,7 +524,7 @@ def serialization_time(
 
     Notes
     -----
-    Nothing overlaps: an upper bound for systems that stream. Chapter 09.
+    Nothing overlaps: an upper bound for systems that stream. Chapter 09. Derived here.
     """
     size, link = amount("size", size), positive("bandwidth", bandwidth)
     once = size / positive("serialize_rate", serialize_rate) + count("receivers", receivers) * size / link

@@ -27,6 +27,11 @@ def expected_run_time(work: ArrayLike, mtbf: ArrayLike, restart_cost: ArrayLike 
     restart_cost : float or array
         R, seconds from a failure until the work begins anew.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     ValueError
@@ -73,6 +78,16 @@ def checkpoint_efficiency(
     mtbf, restart_cost : float or array
         M and R, as in `expected_run_time`. R includes the reading of the last checkpoint.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     In minutes: a checkpoint takes 5, a failure comes each day, a restart takes 10. Checkpoints every 10 minutes, every
@@ -102,6 +117,16 @@ def young_interval(checkpoint_cost: ArrayLike, mtbf: ArrayLike) -> Number:
     ----------
     checkpoint_cost, mtbf : float or array
         δ, seconds to write a checkpoint, and M, mean seconds between failures.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -134,6 +159,16 @@ def daly_interval(checkpoint_cost: ArrayLike, mtbf: ArrayLike) -> Number:
     checkpoint_cost, mtbf : float or array
         As in `young_interval`.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(daly_interval(5, 1440)), round(daly_interval(5, 15), 1)
@@ -163,6 +198,16 @@ def optimal_checkpoint_interval(checkpoint_cost: ArrayLike, mtbf: ArrayLike) -> 
     ----------
     checkpoint_cost, mtbf : float or array
         As in `young_interval`.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -207,6 +252,16 @@ def recomputed_tasks(
     kept : bool
         Whether the results of earlier stages are still on the workers, or were freed when they had been used, as Dask
         does.
+
+    Returns
+    -------
+    float or array
+        Tasks, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------

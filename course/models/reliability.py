@@ -44,6 +44,16 @@ def series(*availabilities: ArrayLike) -> Number:
     *availabilities : float or array
         The availability of each part, in [0, 1]; parts fail independently.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Five services of three nines each, one behind the other:
@@ -68,6 +78,16 @@ def parallel(*availabilities: ArrayLike) -> Number:
     ----------
     *availabilities : float or array
         As in `series`.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -102,6 +122,16 @@ def k_of_n(needed: ArrayLike, parts: ArrayLike, availability: ArrayLike) -> Numb
         A of each part; parts fail independently. The same sum with a probability of *failure* gives, with all its
         digits, the probability that at least k of n fail.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(k_of_n(2, 3, 0.9), 6)
@@ -110,7 +140,7 @@ def k_of_n(needed: ArrayLike, parts: ArrayLike, availability: ArrayLike) -> Numb
     Notes
     -----
     Chapters 01 and 04. I is the regularized incomplete beta function, a sum of positive terms: no digits are lost.
-    Trivedi, as `series`, section 1.12.
+    Source: Trivedi, as `series`, section 1.12.
     """
     needed = number("needed", needed, low=0, whole=True)
     parts = number("parts", parts, low=0, whole=True)
@@ -135,6 +165,16 @@ def availability(mtbf: ArrayLike, mttr: ArrayLike) -> Number:
     mttr : float or array
         Mean seconds from a failure to the end of its repair.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     A failure a month and an hour to repair it:
@@ -158,6 +198,16 @@ def downtime_per_year(availability: ArrayLike) -> Number:
     ----------
     availability : float or array
         In [0, 1].
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -196,6 +246,11 @@ def mttdl_erasure(
         1 / μ, mean seconds to restore one fragment.
     repair : {"parallel", "serial"}
         Whether all missing fragments are restored at once (μ_j = j μ) or one after the other (μ_j = μ).
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
 
     Raises
     ------
@@ -247,6 +302,16 @@ def mttdl_approximate(
     data, parity, mtbf, mttr, repair
         As in `mttdl_erasure`.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown kind of repair; the message says what is allowed.
+
     Examples
     --------
     The exact value needs one more term, which is small here:
@@ -281,6 +346,16 @@ def mttdl_replication(replicas: ArrayLike, mtbf: ArrayLike, mttr: ArrayLike, rep
         At least 1; the object is lost with the last of them.
     mtbf, mttr, repair
         As in `mttdl_erasure`, of which this is the case of one data fragment.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown kind of repair; the message says what is allowed.
 
     Examples
     --------
@@ -325,6 +400,16 @@ def annual_loss_probability(
     repair_time : float or array
         r, seconds to restore a fragment; at most Y, a year of 365 days.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Seventeen data and three parity shards, disks that fail at 0.405 % a year and are restored in 6.5 days:
@@ -363,6 +448,16 @@ def nines(loss_probability: ArrayLike) -> int | np.ndarray:
         Above 0: the probability of loss, or of being down. Given instead of the durability because a durability of
         twenty nines is 1 to a computer.
 
+    Returns
+    -------
+    int or array of int
+        Of the shape of ``loss_probability``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> nines([0.1, 0.0009, 7.354e-12]).tolist()
@@ -370,7 +465,7 @@ def nines(loss_probability: ArrayLike) -> int | np.ndarray:
 
     Notes
     -----
-    Chapters 01 and 04.
+    Chapters 01 and 04. By definition.
     """
     loss = number("loss_probability", loss_probability, above=0, high=1)
     # 1e-3 is three nines, though its logarithm may come out as −2.9999999999999996.

@@ -35,6 +35,16 @@ def amdahl(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
     serial_fraction : float or array
         s in [0, 1]: the share of the time on one worker that is spent in the serial part.
 
+    Returns
+    -------
+    float or array
+        The speed-up, from 1 to ``workers``; of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     One per cent that is serial, and 1,024 workers are worth 91.
@@ -66,6 +76,16 @@ def gustafson(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
         n, at least 1.
     serial_fraction : float or array
         s in [0, 1]: the share of the time *on the n workers* that is spent in the serial part.
+
+    Returns
+    -------
+    float or array
+        The speed-up, from 1 to ``workers``; of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -102,6 +122,11 @@ def karp_flatt(speedup: ArrayLike, workers: ArrayLike) -> Number:
     float or array
         At most 1 where the job did not become slower; negative where the speed-up exceeds the workers.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> round(karp_flatt(speedup=4.71, workers=8), 3)
@@ -130,6 +155,16 @@ def efficiency(speedup: ArrayLike, workers: ArrayLike) -> Number:
         S.
     workers : float or array
         n, at least 1.
+
+    Returns
+    -------
+    float or array
+        The share of the ideal speed-up, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -174,6 +209,7 @@ def isoefficiency(workers: ArrayLike, efficiency: ArrayLike, overhead: Callable[
     Adding numbers in a tree costs 2 n log₂ n in all. To keep 80 % on four times as many workers takes eight times the
     numbers: such a job scales, though not for free.
 
+    >>> import numpy as np
     >>> [round(isoefficiency(n, 0.8, lambda work, n: 2 * n * np.log2(n))) for n in (4, 16)]
     [64, 512]
 
@@ -228,6 +264,16 @@ def usl(workers: ArrayLike, rate: ArrayLike = 1.0, *, contention: ArrayLike, coh
     coherency : float or array
         β ≥ 0: the share of the work that each worker spends with each other one, to keep their data consistent.
 
+    Returns
+    -------
+    float or array
+        Throughput in the unit of ``rate``, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     With coherency, more workers than at the peak make it slower.
@@ -262,6 +308,11 @@ def usl_peak(contention: ArrayLike, coherency: ArrayLike) -> Number:
     -------
     float or array
         At least 1: with α + β ≥ 1 a second worker already does harm.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -393,6 +444,7 @@ def fit_usl(workers: ArrayLike, throughput: ArrayLike) -> UslFit:
     --------
     Amdahl's law with a serial part of 5 %: the fit finds it, and no coherency cost.
 
+    >>> import numpy as np
     >>> workers = np.array([1, 2, 4, 8, 16, 32])
     >>> fit = fit_usl(workers, 20 * amdahl(workers, 0.05))
     >>> round(fit.rate, 4), round(fit.contention, 4), round(fit.coherency, 6)

@@ -27,6 +27,16 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
     workers : int
         m, at least 1.
 
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    ValueError
+        If ``workers`` is not one whole number of at least 1.
+
     Examples
     --------
     >>> from course.graph import graham_anomaly
@@ -59,6 +69,16 @@ def upper_bound(graph: TaskGraph, workers: int) -> float:
     ----------
     graph : TaskGraph
     workers : int or array
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    ValueError
+        If ``workers`` is not one whole number of at least 1.
 
     Examples
     --------
@@ -130,6 +150,16 @@ def graham_ratio(workers: ArrayLike) -> float | np.ndarray:
     workers : int or array
         m.
 
+    Returns
+    -------
+    float or array
+        At least 1, of the shape of ``workers``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> graham_ratio(4)
@@ -153,6 +183,16 @@ def lpt_ratio(workers: ArrayLike) -> float | np.ndarray:
     ----------
     workers : int or array
         m.
+
+    Returns
+    -------
+    float or array
+        At least 1, of the shape of ``workers``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -182,6 +222,16 @@ def work_stealing_bound(work: ArrayLike, span: ArrayLike, workers: ArrayLike) ->
         W and S, as in `brent` [s].
     workers : int or array
         m.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; a span above the work.
 
     Examples
     --------

@@ -34,6 +34,11 @@ def max_min_fair(capacity: float, demands: ArrayLike, weights: ArrayLike | None 
     -------
     array, shape (users,)
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Who wants little gets it; the others share the rest alike, or by weight.
@@ -122,6 +127,11 @@ def drf_shares(capacities: ArrayLike, demands: ArrayLike, weights: ArrayLike | N
     -------
     DominantShares
         ``tasks``, ``dominant`` and ``allocation``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -238,6 +248,11 @@ def token_bucket(rate: ArrayLike, burst: ArrayLike) -> TokenBucket:
         With ``output(interval)``, ``burst_time(peak_rate)``, ``delay(service_rate, latency)`` and
         ``backlog(service_rate, latency)``.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     100 requests a second and 50 at once, before a service of 200 a second:
@@ -277,6 +292,16 @@ def delay_scheduling_locality(skips: ArrayLike, tasks: ArrayLike, nodes: ArrayLi
         M.
     replicas : int or array
         R, copies of each task's data, each on a node drawn at random.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -331,6 +356,11 @@ def delay_scheduling_skips(locality: ArrayLike, tasks: ArrayLike, nodes: ArrayLi
     float or array
         D, a real number. The time is `delay_scheduling_wait`.
 
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     The example of the paper: 95 % for a job of 20 tasks needs less than a quarter of the nodes.
@@ -364,6 +394,16 @@ def delay_scheduling_wait(skips: ArrayLike, task_time: ArrayLike, nodes: ArrayLi
         T, mean seconds of a task.
     nodes, slots : int or array
         M, and L, tasks that each node runs at a time: one of the M L ends every T / (M L) seconds.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -399,6 +439,16 @@ def overload_backlog(
     initial : float or array
         Q₀, requests that wait at the beginning.
 
+    Returns
+    -------
+    float or array
+        Requests, at least 0; of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Five minutes at 120 a second with room for 100; the last one waits for a minute.
@@ -428,6 +478,11 @@ def drain_time(backlog: ArrayLike, arrival_rate: ArrayLike, service_rate: ArrayL
     arrival_rate, service_rate : float or array
         λ, and μ of all servers together, per second.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
     Raises
     ------
     UnstableError
@@ -442,7 +497,7 @@ def drain_time(backlog: ArrayLike, arrival_rate: ArrayLike, service_rate: ArrayL
 
     Notes
     -----
-    As `overload_backlog`, a fluid. Chapter 09.
+    As `overload_backlog`, a fluid. Chapter 09. Source: as `overload_backlog`.
     """
     backlog, arrivals, service = np.broadcast_arrays(
         amount("backlog", backlog), amount("arrival_rate", arrival_rate), positive("service_rate", service_rate)

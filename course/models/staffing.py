@@ -34,6 +34,11 @@ def servers_for(
     wait_probability : float, optional
         No greater share of the customers shall have to wait.
 
+    Returns
+    -------
+    int
+        At least 1.
+
     Raises
     ------
     ValueError
@@ -46,7 +51,7 @@ def servers_for(
 
     Notes
     -----
-    Chapters 12 and 17.
+    Chapters 12 and 17. Source: as `mmc`.
     """
     arrivals = float(amount("arrival_rate", arrival_rate))
     rate = float(positive("service_rate", service_rate))
@@ -96,6 +101,16 @@ def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarra
     quality : float or array
         β > 0: the spare servers in units of √a. `halfin_whitt` gives the probability of waiting that belongs to it.
 
+    Returns
+    -------
+    int or array of int
+        Servers, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     >>> square_root_staffing(100, 1.0), square_root_staffing(10_000, 1.0)
@@ -121,6 +136,16 @@ def halfin_whitt(quality: ArrayLike) -> Number:
     ----------
     quality : float or array
         β > 0.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------

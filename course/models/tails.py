@@ -34,6 +34,16 @@ def fan_out_probability(slow_probability: ArrayLike, requests: ArrayLike) -> Num
     requests : int or array
         n, that are sent at once, to servers that are slow independently of each other.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     One request in a hundred is slow; of users who need a hundred of them, 63 in a hundred wait for a slow one.
@@ -62,6 +72,16 @@ def fan_out_quantile(q: ArrayLike, requests: ArrayLike) -> Number:
     requests : int or array
         n, that are sent at once.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     With a hundred requests the median user waits for what one request in 145 exceeds.
@@ -89,6 +109,16 @@ def expected_maximum_exponential(requests: ArrayLike, rate: ArrayLike = 1.0, nee
         μ, of one request, per second; it takes 1 / μ in the mean.
     needed : int or array, optional
         k, how many must be back; all n unless given.
+
+    Returns
+    -------
+    float or array
+        Seconds, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -141,10 +171,21 @@ def hedged_tail(time: ArrayLike, survival: Tail, delay: ArrayLike) -> Number:
     delay : float or array
         d, until the second request is sent [s]; 0 sends both at once.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the shape of ``time``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     One request in 50 meets a slow server, and takes a second.
 
+    >>> import numpy as np
     >>> survival = lambda t: np.where(t < 0.01, 1.0, np.where(t < 1.0, 0.02, 0.0))
     >>> float(survival(0.5)), round(hedged_tail(0.5, survival, delay=0.01), 6), hedged_extra(survival, delay=0.01)
     (0.02, 0.0004, 0.02)
@@ -166,6 +207,16 @@ def hedged_extra(survival: Tail, delay: ArrayLike) -> Number:
     ----------
     survival, delay
         As in `hedged_tail`. A delay at the 95th percentile sends 5 % more.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the shape of ``delay``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
 
     Examples
     --------
@@ -196,10 +247,21 @@ def tied_tail(time: ArrayLike, wait_survival: Tail, copies: int = 2) -> Number:
     copies : int
         k.
 
+    Returns
+    -------
+    float or array
+        In [0, 1], of the shape of ``time``.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     At four fifths of the capacity, four in five requests would wait; tied to two servers, 64 in a hundred.
 
+    >>> import numpy as np
     >>> round(tied_tail(0.0, lambda t: 0.8 * np.exp(-0.2 * t)), 2)
     0.64
 
@@ -227,6 +289,11 @@ def tail_quantile(q: ArrayLike, survival: Tail) -> Number:
     survival : callable
         The tail: times [s], as an array, ↦ the probabilities of taking longer.
 
+    Returns
+    -------
+    float or array
+        Seconds, of the shape of ``q``.
+
     Raises
     ------
     ValueError
@@ -245,6 +312,7 @@ def tail_quantile(q: ArrayLike, survival: Tail) -> Number:
     Notes
     -----
     By bisection, to 12 digits (fewer for a q near 0, of which 1 − q has rounded); a tail may fall in steps. Chapter 16.
+    By definition.
     """
     q = number("q", q, low=0)
     if (q >= 1).any():
@@ -271,6 +339,16 @@ def tail_quantile(q: ArrayLike, survival: Tail) -> Number:
 def tail_mean(survival: Tail) -> float:
     r"""Return the mean of a time from its tail [s]: :math:`\int_0^\infty P(T > t) \, dt`.
 
+    Parameters
+    ----------
+    survival : callable
+        The tail: times [s], as an array, ↦ the probabilities of taking longer.
+
+    Returns
+    -------
+    float
+        Seconds.
+
     Raises
     ------
     ValueError
@@ -284,7 +362,7 @@ def tail_mean(survival: Tail) -> float:
 
     Notes
     -----
-    To 6 digits. Chapter 16.
+    To 6 digits. Chapter 16. Derived here: the definition of the mean, integrated by parts.
     """
 
     # Octave by octave from 1e-30 s to 1e30 s: a rare slow mode may be far from the rest.
@@ -345,10 +423,21 @@ def speculative_execution(survival: Tail, delay: float, tasks: int = 1) -> Specu
     tasks : int
         n, that run at the same time, each on a worker of its own.
 
+    Returns
+    -------
+    Speculation
+        What one task, and all of them, take with and without second copies.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
     Examples
     --------
     Tasks of a second, of which one in twenty takes ten: a hundred of them would take ten seconds without copies.
 
+    >>> import numpy as np
     >>> survival = lambda t: np.where(t < 1, 1.0, np.where(t < 10, 0.05, 0.0))
     >>> [round(value, 2) for value in speculative_execution(survival, delay=1.5, tasks=100)]
     [1.09, 1.16, 4.15, 1.05]

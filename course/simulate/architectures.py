@@ -113,6 +113,7 @@ def architecture(
     --------
     Two jobs of three tasks on three workers: the second waits.
 
+    >>> import numpy as np
     >>> run = architecture([0, 1], [3, 3], np.full(6, 2.0), workers=3)
     >>> run.response
     array([2., 3.])

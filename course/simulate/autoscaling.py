@@ -382,6 +382,16 @@ def daily_load(
         The standard deviation of a factor that is independent from tick to tick.
     seed : int
 
+    Returns
+    -------
+    array, shape (ticks,)
+        Requests per second, at least 0.
+
+    Raises
+    ------
+    ValueError
+        Numbers out of range, infinite or NaN; more than `MOST_TICKS` ticks, or ten thousand bursts.
+
     Examples
     --------
     >>> load = daily_load(days=2, tick=3600, bursts=0, noise=0)
@@ -390,7 +400,7 @@ def daily_load(
 
     Notes
     -----
-    Chapter 17.
+    Chapter 17. The formula is this course's own: a cosine for the day, bursts that come at random and decay, and noise.
     """
     days = float(number("days", days, above=0, high=1e9))
     tick = float(number("tick", tick, above=0, high=1e14))

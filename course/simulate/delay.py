@@ -129,6 +129,21 @@ class Delay:
 def locality(trace: Trace) -> float:
     """Return the share of the tasks with input that ran on a worker that made some of it; 1 where none has input.
 
+    Parameters
+    ----------
+    trace : Trace
+        A run, simulated or measured.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``trace`` is not a `Trace`.
+
     Examples
     --------
     >>> from course.graph import fork_join
@@ -138,8 +153,11 @@ def locality(trace: Trace) -> float:
 
     Notes
     -----
-    Input of no bytes is no input. Of a task that ran more than once the last run counts. Taught in chapter 06.
+    Input of no bytes is no input. Of a task that ran more than once the last run counts. Taught in chapter 06. Source:
+    as `Delay`.
     """
+    if not isinstance(trace, Trace):
+        raise ValueError(f"trace is {trace!r:.80}; it must be a Trace, such as course.simulate.run returns")
     graph = trace.graph
     computes = np.flatnonzero(trace.kind == COMPUTE)
     computes = computes[np.argsort(trace.stop[computes], kind="stable")]

@@ -69,6 +69,11 @@ def machines(count: int, mtbf: float, mttr: float, until: float, *, seed: int = 
     -------
     Machines
 
+    Raises
+    ------
+    ValueError
+        No machine; times that are not above 0, infinite or NaN; more than about five million failures.
+
     Examples
     --------
     >>> run = machines(3, mtbf=9.0, mttr=1.0, until=100_000.0)
@@ -139,6 +144,11 @@ def data_loss(
     shape : float
         Of the Weibull distribution of the lifetimes, from 0.1 to 10; 1 is exponential.
     seed : int
+
+    Returns
+    -------
+    array, shape (runs,)
+        Seconds.
 
     Raises
     ------
@@ -245,6 +255,11 @@ def heartbeats(
     Returns
     -------
     Heartbeats
+
+    Raises
+    ------
+    ValueError
+        Times or probabilities out of range; no heartbeat or run, or more than five million; delays of another number.
 
     Examples
     --------
@@ -376,6 +391,11 @@ def messages(
     Returns
     -------
     Messages
+
+    Raises
+    ------
+    ValueError
+        Times, probabilities or retries out of range; no message, or more than five million; an unknown delivery.
 
     Examples
     --------

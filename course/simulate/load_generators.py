@@ -23,6 +23,16 @@ def varying_arrivals(rate: ArrayLike, step: float = 1.0, seed: int = 0) -> np.nd
         Seconds that a step takes.
     seed : int
 
+    Returns
+    -------
+    array, shape (arrivals,)
+        Seconds before each; their sum is below ``len(rate) * step``.
+
+    Raises
+    ------
+    ValueError
+        Rates that are negative, infinite or NaN; a step that is not above 0; more than `ROOM` arrivals.
+
     Examples
     --------
     100 seconds of calm, 10 of a rush:
@@ -35,7 +45,8 @@ def varying_arrivals(rate: ArrayLike, step: float = 1.0, seed: int = 0) -> np.nd
     Notes
     -----
     An *open* load: nobody waits for an answer before the next request comes. Given their number in a step, Poisson
-    arrivals are spread over it evenly. Chapters 02, 09 and 17.
+    arrivals are spread over it evenly. Chapters 02, 09 and 17. Kingman: Poisson Processes. Oxford University Press
+    1993.
     """
     rates = times("rate", rate)
     step = float(number("step", step, above=0))
@@ -112,6 +123,12 @@ def closed_loop(
     -------
     ClosedLoop
 
+    Raises
+    ------
+    ValueError
+        No client, server or request; times that are negative, infinite or NaN, or not as many as requests; too many
+        requests.
+
     Examples
     --------
     Three clients who do not think keep one server busy, and none of them ever waits for more than the other two:
@@ -167,6 +184,11 @@ def coordinated_omission(service: ArrayLike, interval: float) -> tuple[np.ndarra
     recorded, true : array, shape (n,)
         Seconds from when it was sent, and from when it was due.
 
+    Raises
+    ------
+    ValueError
+        No request; times that are negative, infinite or NaN.
+
     Examples
     --------
     One answer of ten takes 5 seconds. The records say: nine of ten take one second.
@@ -203,6 +225,16 @@ def correct_omission(recorded: ArrayLike, interval: float) -> np.ndarray:
     interval : float
         Seconds between requests in the schedule.
 
+    Returns
+    -------
+    array, shape (at least n,)
+        Seconds: the records, then those that were left out.
+
+    Raises
+    ------
+    ValueError
+        Records that are negative, infinite or NaN; an interval that is not above 0; more than `ROOM` left out.
+
     Examples
     --------
     >>> correct_omission([1.0, 5.0], interval=2.0)
@@ -211,7 +243,7 @@ def correct_omission(recorded: ArrayLike, interval: float) -> np.ndarray:
     Notes
     -----
     The rule of HdrHistogram's ``recordValueWithExpectedInterval`` (Tene). It is a guess after the fact;
-    `coordinated_omission` shows what was really omitted. Chapter 02.
+    `coordinated_omission` shows what was really omitted. Chapter 02. Source: the documentation of HdrHistogram.
     """
     latency = times("recorded", recorded)
     interval = float(number("interval", interval, above=0))

@@ -55,7 +55,11 @@ class Sojourns:
 
     @cached_property
     def wait(self) -> np.ndarray:
-        """Seconds in the system without being served: response − service."""
+        """Seconds in the system beyond the service: response − service, shape (n,).
+
+        Where services are not interrupted this is the time until service begins. By "srpt" it holds interruptions, too.
+        By "ps" nobody waits to be served: it is the excess delay, what sharing the servers adds to a response.
+        """
         wait = self.response - self.service
         # Rounding late in a long run must not make somebody wait who did not, or wait less than nothing.
         return np.where(wait > 4 * np.spacing(self.stop), wait, 0.0)
@@ -216,7 +220,8 @@ def random_queue(
 
     Notes
     -----
-    The queue need not be stable: what is simulated is what so many customers see. Taught in chapter 12.
+    The queue need not be stable: what is simulated is what so many customers see. Taught in chapter 12. Source: as
+    `queue`.
     """
     rate = float(number("arrival_rate", _one("arrival_rate", arrival_rate), low=1e-100, high=1e100))
     mean = float(number("service_mean", _one("service_mean", service_mean), low=0.0, high=1e100))

@@ -45,6 +45,7 @@ def fan_out(requests: int, leaves: int, latency: Sampler, seed: int = 0) -> np.n
     --------
     One leaf in a hundred is slow; of requests to a hundred leaves 63 % are.
 
+    >>> import numpy as np
     >>> slow = lambda rng, n: np.where(rng.random(n) < 0.01, 1.0, 0.01)
     >>> round(float((fan_out(10_000, 100, slow) == 1).mean()), 2)
     0.63
@@ -127,6 +128,7 @@ def hedge(requests: int, latency: Sampler, delay: float, seed: int = 0) -> Hedge
 
     Examples
     --------
+    >>> import numpy as np
     >>> slow = lambda rng, n: np.where(rng.random(n) < 0.01, 1.0, 0.01)
     >>> hedged = hedge(100_000, slow, delay=0.02)
     >>> bool(np.quantile(hedged.latency, 0.999) < 0.04), round(hedged.extra, 3)
@@ -197,6 +199,7 @@ def hedged_queues(
     --------
     Copies that are never cancelled double the load: from half of what the servers can do to all of it.
 
+    >>> import numpy as np
     >>> gaps = np.full(10_000, 0.2)
     >>> work = lambda rng, n: rng.exponential(1.0, n)
     >>> never = hedged_queues(gaps, work, 10, delay=0.0, cancel="never")
