@@ -67,12 +67,7 @@ def problems(name: str, function: Callable, package: object) -> list[str]:
     return found
 
 
-OWING = pytest.mark.xfail(reason="its example does not import TaskGraph yet", strict=False)
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=OWING if name == "course.simulate.optimal" else ()) for name in sorted(FUNCTIONS)]
-)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_public_functions_are_documented(name):
     package, function = FUNCTIONS[name]
     assert not problems(name, function, package)

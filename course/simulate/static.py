@@ -297,6 +297,7 @@ def optimal(graph: TaskGraph, costs: ArrayLike | Cluster, *, communication: Arra
     --------
     HEFT sends task 1 to the machine that has it done first, and pays for that later.
 
+    >>> from course.graph import TaskGraph
     >>> graph = TaskGraph.from_edges([1, 1], [(0, 1, 5)])
     >>> costs = [[2, 3], [9, 1]]
     >>> schedule(graph, costs, "heft").makespan, optimal(graph, costs).makespan
@@ -417,7 +418,7 @@ def _in_order(plan: Plan, extra: np.ndarray, column: np.ndarray) -> tuple:
         row[:] = np.argsort(own + term)
         values = (own + term)[row]
         if (values[1:] == values[:-1]).any():
-            row[:] = np.lexsort((rank, term, own, own + term))  # is ten times slower
+            row[:] = np.lexsort((rank, term, own, own + term))  # slower: only where sums are equal
     spread = 0.0 if plan.term is None else float(np.abs(extra).max(initial=0.0) + np.abs(term).max(initial=0.0))
     return extra, column, term, np.argsort(rank), tasks, spread
 
