@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -64,9 +66,16 @@ def plain(value: ArrayLike) -> float | np.ndarray:
     return float(array) if array.ndim == 0 else array
 
 
-def scalar(name: str, value: object, *, low: float = -np.inf, high: float = np.inf) -> float:
-    """Return an argument as one float, or raise `ValueError` naming it, its value and what is allowed."""
-    array = number(name, value, low=low, high=high)
+def scalar(name: str, value: ArrayLike, check: Callable[..., np.ndarray] = number, **bounds: float) -> float:
+    """Return an argument that must be one number as a float, or raise `ValueError`; ``check`` says what is allowed.
+
+    Examples
+    --------
+    >>> scalar("delay", [1, 2], low=0)
+    Traceback (most recent call last):
+    ValueError: delay is [1, 2]; it must be one number
+    """
+    array = check(name, value, **bounds)
     if array.ndim:
         raise ValueError(f"{name} is {value!r:.80}; it must be one number")
     return float(array)
@@ -79,6 +88,21 @@ def whole(name: str, value: object, *, low: int = 0, high: int | None = None) ->
         bound = f"at least {low}" + (f" and at most {high}" if high is not None else "")
         raise ValueError(f"{name} is {value!r:.80}; it must be a whole number of {bound}")
     return int(value)
+
+
+def one_of(name: str, value: object, allowed: Iterable[str]) -> str:
+    """Return an argument that is one of some words, or raise `ValueError` with the words.
+
+    Examples
+    --------
+    >>> one_of("policy", "fastest", ["fifo", "lifo"])
+    Traceback (most recent call last):
+    ValueError: policy is 'fastest'; it must be one of fifo, lifo
+    """
+    allowed = tuple(allowed)
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} is {value!r:.80}; it must be one of {', '.join(allowed)}")
+    return value
 
 
 def generator(seed: object) -> np.random.Generator:

@@ -362,7 +362,7 @@ def test_scheduling_limits():
         (lambda: little(number=3, time=0), "time is 0; it must be finite and greater than 0"),
         (lambda: square_root_staffing(10, 0), "quality is 0"),
         (lambda: halfin_whitt(-1), "quality is -1"),
-        (lambda: asymptotic_bounds([0, 0], 1, 2), "demands are all 0"),
+        (lambda: asymptotic_bounds([0, 0], 1, 2), "the largest demand is 0; at least one must be 1e-30 or more"),
         (lambda: asymptotic_bounds([1], 1, 0.5), "population is 0.5; it must be a whole number and at least 1"),
         (lambda: brent(1, 2, 3), "span is 2.0 and work 1.0; the span is a part of the work"),
         (lambda: brent(1, 1, 0), "workers is 0; it must be a whole number and at least 1"),

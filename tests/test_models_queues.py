@@ -668,7 +668,7 @@ def test_limits_of_closed_systems():
         (lambda: mg1_srpt(0.1, stats.norm(5)), "service has values from -inf s on; they must be at least 0"),
         (lambda: mean_value_analysis([], 1, 2), "demands have shape (0,)"),
         (lambda: mean_value_analysis([1.0], 1, 1e6), "population is 1e+06; it must be a whole number and at least 1"),
-        (lambda: mean_value_analysis([0.0], 1, 2), "demands are all 0"),
+        (lambda: mean_value_analysis([0.0], 1, 2), "the largest demand is 0; at least one must be 1e-30 or more"),
         (lambda: machine_repair(0, 1, 1, 1), "population is 0"),
         (lambda: mmck(1, 1, 1, 10**7).wait_quantile(0.9), "capacity − servers is 1e+07; it must be finite and at most"),
         (lambda: machine_repair(2, -1, 1, 1), "think_time is -1"),

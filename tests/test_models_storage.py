@@ -515,7 +515,7 @@ def test_small_shares_keep_their_digits():
         (lambda: lru_hit_ratio_exact(np.ones(17), 3), "popularity has 17 items; at most 16 can be computed exactly"),
         (lambda: lru_hit_ratio_exact([1, 2], 1.5), "capacity is 1.5; it must be a whole number"),
         (lambda: fifo_hit_ratio_exact(np.ones(20_001), 3), "popularity has 20001 items; at most 20000"),
-        (lambda: columnar_read(1, 1, 1, order="up"), "order is 'up'; it must be 'random' or 'sorted'"),
+        (lambda: columnar_read(1, 1, 1, order="up"), "order is 'up'; it must be one of random, sorted"),
         (lambda: columnar_read(1, 1, 1, match=0.7, below=0.7), "match + below is 1.4; it must be at most 1"),
     ],
 )

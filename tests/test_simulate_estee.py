@@ -1,7 +1,8 @@
 """`run` against Estee, the simulator of Beránek, Böhm and Cima ("Analysis of workflow schedulers in simulated
 distributed environments", The Journal of Supercomputing 78, 2022), in what both model.
 
-Estee (github.com/spirali/estee) is not on PyPI; to run these tests put a checkout on PYTHONPATH and install deap.
+Estee (github.com/spirali/estee) is not on PyPI; to run these tests put a checkout on PYTHONPATH, and install deap
+and moocore.
 """
 
 from __future__ import annotations

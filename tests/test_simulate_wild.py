@@ -116,7 +116,7 @@ def outcome(make):
         return type(error)
 
 
-@settings(max_examples=200)
+@settings(max_examples=1000)
 @given(st.data())
 def test_graphs(data):
     """A graph of any costs and edges is refused, or has a finite work and span."""
@@ -219,7 +219,7 @@ scv = st.none() | st.sampled_from([0.0, 1e-12, 0.1, 1.0, 1.0, 4.0, 1e12])
 scvs = mostly(scv, wild | strange)
 
 
-@settings(max_examples=600)
+@settings(max_examples=1000)
 @given(moments, moments, scvs, scvs, shapes, shapes, counts, st.sampled_from(DISCIPLINES), seeds)
 def test_random_queue(rate, mean, arrival_scv, service_scv, arrival, service, n, discipline, seed):
     if discipline == "priority":
@@ -233,7 +233,7 @@ def test_random_queue(rate, mean, arrival_scv, service_scv, arrival, service, n,
     check(served)
 
 
-@settings(max_examples=600)
+@settings(max_examples=1000)
 @given(counts, moments, scvs, shapes, seeds)
 def test_random_times(n, mean, scv, distribution, seed):
     try:
@@ -245,7 +245,7 @@ def test_random_times(n, mean, scv, distribution, seed):
     assert (times >= 0).all()
 
 
-@settings(max_examples=300)
+@settings(max_examples=1000)
 @given(
     mostly(st.lists(good, min_size=20, max_size=60), st.lists(wild, max_size=60) | strange),
     mostly(st.integers(2, 10), st.integers(-1, 30) | strange),

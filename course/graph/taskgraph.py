@@ -472,3 +472,17 @@ def _check_edges(indptr: np.ndarray, indices: np.ndarray, n: int, name: Callable
     if len(twice):
         after, before = divmod(int(pairs[twice[0]]), max(n, 1))
         raise GraphError(f"task {name(after)} names its predecessor {name(before)} twice")
+
+
+def checked_graph(graph: object) -> TaskGraph:
+    """Return an argument that must be a graph, or raise `ValueError`.
+
+    Examples
+    --------
+    >>> checked_graph([1, 2])
+    Traceback (most recent call last):
+    ValueError: graph is [1, 2]; it must be a TaskGraph
+    """
+    if not isinstance(graph, TaskGraph):
+        raise ValueError(f"graph is {graph!r:.80}; it must be a TaskGraph")
+    return graph

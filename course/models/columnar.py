@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import number, plain
+from course.domain import number, one_of, plain
 from course.models.quantity import amount, count
 
 Number = float | np.ndarray
@@ -113,8 +113,7 @@ def columnar_read(
     size = amount("size", size)
     rows = count("rows", rows)
     group = np.minimum(count("rows_per_group", rows_per_group), rows)
-    if order not in ("random", "sorted"):
-        raise ValueError(f"order is {order!r:.80}; it must be 'random' or 'sorted'")
+    one_of("order", order, ("random", "sorted"))
     if order == "random":
         whole_groups = np.floor(rows / group)
         left = np.maximum(rows - whole_groups * group, 0)

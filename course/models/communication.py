@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import plain
+from course.domain import plain, scalar
 from course.models.quantity import amount, count, positive, speed
 
 Number = float | np.ndarray
@@ -166,10 +166,10 @@ def logp(processors: int, latency: float, overhead: float, gap: float) -> LogPBr
     Culler, Karp, Patterson, Sahay, Schauser, Santos, Subramonian, von Eicken: LogP: towards a realistic model of
     parallel computation. PPoPP 1993, figure 3.
     """
-    processors = int(count("processors", processors, high=1e6))
-    overhead = float(amount("overhead", overhead))
-    delay = float(amount("latency", latency)) + 2 * overhead
-    pause = max(float(amount("gap", gap)), overhead)
+    processors = int(scalar("processors", processors, count, high=1e6))
+    overhead = scalar("overhead", overhead, amount)
+    delay = scalar("latency", latency, amount) + 2 * overhead
+    pause = max(scalar("gap", gap, amount), overhead)
     informed = [0.0]
     arrivals = [delay]  # for each who has the message: when the next copy that it sends arrives
     for _ in range(1, processors):
@@ -325,8 +325,9 @@ def best_fan_in(
     """
     from scipy.special import lambertw
 
-    workers = int(count("workers", workers))
-    fixed, each = (float(cost) for cost in _tree_costs(size, latency, bandwidth, combine, overhead))
+    workers = int(scalar("workers", workers, count))
+    costs = _tree_costs(size, latency, bandwidth, combine, overhead)
+    fixed, each = (scalar("the cost of a level", cost) for cost in costs)
     if each == 0:
         approximation = math.inf if fixed > 0 else 2.0
     else:

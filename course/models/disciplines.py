@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import cumulative_simpson
 from scipy.stats import rv_histogram
 
-from course.domain import number
+from course.domain import number, scalar
 from course.models.erlang import stable
 from course.models.quantity import LARGEST, amount, positive
 from course.models.queueing import Queue, from_wait
@@ -263,7 +263,7 @@ def _moments(service: Any) -> tuple[float, float]:
     mean, variance = (float(moment) for moment in service.stats(moments="mv"))
     if service.support()[0] < 0:
         raise ValueError(f"service has values from {service.support()[0]:g} s on; they must be at least 0")
-    return float(positive("the mean of service", mean)), variance
+    return scalar("the mean of service", mean, positive), variance
 
 
 class _Jobs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import UnstableError, number, plain
+from course.domain import UnstableError, number, plain, scalar
 from course.models.networks import machine_repair
 from course.models.quantity import amount, count, positive
 from course.models.queueing import mdc
@@ -167,11 +167,11 @@ def best_chunk(
     knows no whole waves; the search tries every number of chunks. Chapters 10, 15 and 20. Derived here, from
     `chunk_time`.
     """
-    work, workers = float(amount("total_work", total_work)), int(count("workers", workers))
-    overhead, dispatch = float(amount("overhead", overhead)), float(amount("dispatch", dispatch))
-    slowest = float(number("slowest", slowest, low=1, high=1e30))
-    most = int(count("most", most, high=MOST_CHUNKS))
-    fewest = max(1, math.ceil(float(amount("size", size)) / float(positive("memory", memory))))
+    work, workers = scalar("total_work", total_work, amount), int(scalar("workers", workers, count))
+    overhead, dispatch = scalar("overhead", overhead, amount), scalar("dispatch", dispatch, amount)
+    slowest = scalar("slowest", slowest, low=1, high=1e30)
+    most = int(scalar("most", most, count, high=MOST_CHUNKS))
+    fewest = max(1, math.ceil(scalar("size", size, amount) / scalar("memory", memory, positive)))
     if fewest > most:
         raise ValueError(f"memory is {memory:g}; a chunk must fit: at least size / most, {size / most:g}")
 
@@ -459,8 +459,8 @@ def best_batch(arrival_rate: float, per_message: float, per_item: float) -> int:
     the search goes by halves to where the latency begins to rise. Chapters 09, 20 and 21. Derived here: the least of
     `batch_latency`.
     """
-    rate = float(positive("arrival_rate", arrival_rate))
-    message, item = float(amount("per_message", per_message)), float(amount("per_item", per_item))
+    rate = scalar("arrival_rate", arrival_rate, positive)
+    message, item = scalar("per_message", per_message, amount), scalar("per_item", per_item, amount)
     spare = 1 - 1e-9 - rate * item  # the rounding errors of a utilization are no spare time
     if spare <= 0:
         raise UnstableError(rate * item)

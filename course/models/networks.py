@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import plain
-from course.models.quantity import amount, count, positive
+from course.domain import plain, scalar
+from course.models.quantity import LARGEST, amount, count, positive
 from course.models.queueing import Queue, departures_quantile, from_wait
 
 Number = float | np.ndarray
@@ -130,7 +130,7 @@ def mean_value_analysis(demands: ArrayLike, think_time: float, population: Array
     Reiser, Lavenberg: Mean-value analysis of closed multichain queuing networks. Journal of the ACM 27(2), 1980.
     """
     demands = _demands(demands)
-    think_time = float(amount("think_time", think_time))
+    think_time = scalar("think_time", think_time, amount)
     population = count("population", population, high=MOST)
     most = int(population.max(initial=1))
     residences, queues = np.empty((2, most, len(demands)))
@@ -157,8 +157,8 @@ def _demands(demands: ArrayLike) -> np.ndarray:
     demands = np.atleast_1d(amount("demands", demands))
     if demands.ndim > 1 or not demands.size:
         raise ValueError(f"demands have shape {demands.shape}; there must be one number for each station, at least one")
-    if demands.max() == 0:
-        raise ValueError("demands are all 0; at least one must be greater than 0")
+    if demands.max() < 1 / LARGEST:
+        raise ValueError(f"the largest demand is {demands.max():g}; at least one must be {1 / LARGEST:g} or more")
     return demands
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import exprel, gammainc, gammaincc, lambertw
 
-from course.domain import number, plain
+from course.domain import number, plain, scalar
 from course.models.erlang import erlang_b, erlang_c, poisson, stable
 from course.models.quantity import amount, count, positive
 
@@ -311,7 +311,7 @@ def mmck(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike, c
         delayed = np.where(queueing == 0, 0.0, queueing * servers / busy)
         number_waiting = 1 + places * _middle(places * growth) - _middle(growth)
         wait = np.where(queueing == 0, 0.0, queueing * number_waiting / (rate * busy))
-        blocked = np.where(load == 0, 0.0, blocked)
+        blocked = np.where(queueing == 0, np.where(places == 0, lossy, 0.0), blocked)
 
     def wait_quantile(q: np.ndarray) -> np.ndarray:
         number("capacity − servers", places, high=MOST_PLACES)
@@ -564,7 +564,7 @@ def deterministic_gap(s: ArrayLike) -> np.ndarray:
     Raises
     ------
     ValueError
-        If ``s`` is not a number or an array of numbers.
+        If ``s`` is not a number of at least 0, or an array of them.
 
     Examples
     --------
@@ -575,7 +575,7 @@ def deterministic_gap(s: ArrayLike) -> np.ndarray:
     -----
     Chapter 12. By definition: E[exp(−s G)] with G = 1.
     """
-    return np.exp(-np.asarray(s, dtype=float))
+    return np.exp(-number("s", s, low=0))
 
 
 def erlang_gap(phases: int) -> Callable[[ArrayLike], np.ndarray]:
@@ -605,7 +605,7 @@ def erlang_gap(phases: int) -> Callable[[ArrayLike], np.ndarray]:
     -----
     Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section 4.2.
     """
-    k = float(count("phases", phases))
+    k = scalar("phases", phases, count)
     return lambda s: np.exp(-k * np.log1p(np.asarray(s, dtype=float) / k))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq, least_squares
 from scipy.special import stdtrit
 
-from course.domain import number, plain
+from course.domain import number, plain, scalar
 from course.models.quantity import amount, positive
 
 Number = float | np.ndarray
@@ -224,6 +224,8 @@ def isoefficiency(workers: ArrayLike, efficiency: ArrayLike, overhead: Callable[
     Parallel & Distributed Technology 1(3), 1993.
     """
     workers, efficiency = np.broadcast_arrays(_workers(workers), number("efficiency", efficiency, above=0))
+    if not callable(overhead):
+        raise ValueError(f"overhead is {overhead!r:.80}; it must be a function of the work and the workers")
     if (efficiency >= 1).any():
         raise ValueError(f"efficiency is {efficiency.max():g}; it must be below 1: there is always some overhead")
 
@@ -324,7 +326,7 @@ def usl_peak(contention: ArrayLike, coherency: ArrayLike) -> Number:
     Chapters 01 and 17. Source: as `usl`.
     """
     contention, coherency = amount("contention", contention), amount("coherency", coherency)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         peak = np.sqrt(np.maximum(1 - contention, 0) / coherency)
     return plain(np.where(contention >= 1, 1.0, np.maximum(peak, 1.0)))
 
@@ -397,7 +399,7 @@ class UslFit:
     def _interval(self, estimate: float, fixed: Callable[[float], dict], confidence: float) -> tuple[float, float]:
         """Return all values that, held fixed, make the best fit not significantly worse."""
         freedom = len(self.workers) - 3
-        tail = 1 - float(number("confidence", confidence, low=0.5, high=0.999999))
+        tail = 1 - scalar("confidence", confidence, low=0.5, high=0.999999)
         least = self.residual_standard_error**2 * freedom
         if least <= 1e-20 * (self.throughput**2).sum():
             return estimate, estimate  # the measurements lie on the curve

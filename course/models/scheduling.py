@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import number, plain
+from course.domain import number, plain, scalar
 from course.graph import TaskGraph
+from course.graph.taskgraph import checked_graph
 
 
 def lower_bound(graph: TaskGraph, workers: int) -> float:
@@ -35,7 +36,7 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
     Raises
     ------
     ValueError
-        If ``workers`` is not one whole number of at least 1.
+        If ``graph`` is no graph, or ``workers`` is not one whole number of at least 1.
 
     Examples
     --------
@@ -51,10 +52,8 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
     ----------
     Graham: Bounds on multiprocessing timing anomalies. SIAM Journal on Applied Mathematics 17(2), 1969.
     """
-    checked = number("workers", workers, low=1, whole=True)
-    if checked.ndim:
-        raise ValueError(f"workers is {workers!r:.80}; it must be one number")
-    workers = int(checked)
+    graph = checked_graph(graph)
+    workers = int(scalar("workers", workers, low=1, whole=True))
     bound = max(graph.work / workers, graph.span)
     if len(graph) > workers:
         longest = np.sort(graph.duration)[::-1]
@@ -94,6 +93,7 @@ def upper_bound(graph: TaskGraph, workers: int) -> float:
     ----------
     Graham: Bounds for certain multiprocessing anomalies. Bell System Technical Journal 45(9), 1966.
     """
+    graph = checked_graph(graph)
     return brent(graph.work, graph.span, workers)[1]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import UnstableError, number, plain
+from course.domain import UnstableError, number, plain, scalar
 from course.models.quantity import amount, count, positive
 
 Number = float | np.ndarray
@@ -59,7 +59,7 @@ def max_min_fair(capacity: float, demands: ArrayLike, weights: ArrayLike | None 
     Bertsekas, Gallagher: Data Networks. 2nd ed., Prentice-Hall 1992, section 6.5. Keshav: An Engineering Approach to
     Computer Networking. Addison-Wesley 1997, pages 215–217.
     """
-    capacity, demands = float(amount("capacity", capacity)), _vector("demands", amount("demands", demands))
+    capacity, demands = scalar("capacity", capacity, amount), _vector("demands", amount("demands", demands))
     weights = _weights(weights, len(demands))
     if demands.sum() <= capacity:
         return demands.copy()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from course.domain import number, plain
+from course.domain import number, plain, scalar
 from course.models.quantity import amount, positive
 from course.models.queueing import mmc
 
@@ -53,8 +53,8 @@ def servers_for(
     -----
     Chapters 12 and 17. Source: as `mmc`.
     """
-    arrivals = float(amount("arrival_rate", arrival_rate))
-    rate = float(positive("service_rate", service_rate))
+    arrivals = scalar("arrival_rate", arrival_rate, amount)
+    rate = scalar("service_rate", service_rate, positive)
     objectives = {"wait_quantile": wait_quantile, "mean_wait": mean_wait, "wait_probability": wait_probability}
     given = [name for name, value in objectives.items() if value is not None]
     if len(given) != 1:
@@ -67,7 +67,7 @@ def servers_for(
         number("wait_quantile[0]", q, low=0, high=1 - 1e-12)
     else:
         limit = objectives[given[0]]
-    limit = float(number(given[0], limit, low=0, high=1 if given == ["wait_probability"] else np.inf))
+    limit = scalar(given[0], limit, low=0, high=1 if given == ["wait_probability"] else np.inf)
 
     def kept(servers: int) -> bool:
         if load >= float(servers):  # a float of this size may not tell them apart
@@ -77,7 +77,7 @@ def servers_for(
             return queue.wait_quantile(q) <= limit
         return getattr(queue, given[0]) <= limit
 
-    load = float(number("arrival_rate / service_rate", arrivals / rate, high=1e17))
+    load = scalar("arrival_rate / service_rate", arrivals / rate, high=1e17)
     servers = int(load) + 1
     if given != ["wait_quantile"] and limit == 0 and arrivals > 0:
         raise ValueError(f"{given[0]} is 0; no finite number of servers reaches that: it must be greater than 0")

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.integrate import quad
 from scipy.special import digamma
 
-from course.domain import number, plain
+from course.domain import number, plain, scalar
 from course.models.quantity import LARGEST, amount, count, positive
 
 Number = float | np.ndarray
@@ -451,7 +451,7 @@ def speculative_execution(survival: Tail, delay: float, tasks: int = 1) -> Specu
     ----------
     Dean, Ghemawat: MapReduce: simplified data processing on large clusters. OSDI 2004, section 3.6.
     """
-    delay, tasks = float(number("delay", delay, low=0, high=1e29)), float(count("tasks", tasks))
+    delay, tasks = scalar("delay", delay, low=0, high=1e29), scalar("tasks", tasks, count)
 
     def hedged(time: np.ndarray) -> Number:
         return hedged_tail(time, survival, delay)

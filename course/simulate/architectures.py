@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, number, one_of, scalar, whole
 from course.simulate.arguments import arrivals, last, room, times
 
 ARCHITECTURES = ("central", "two-level", "shared", "sampling")
@@ -162,13 +162,12 @@ def architecture(
     first = np.concatenate([[0], np.cumsum(count.astype(np.int64))])
     work = times("durations", durations, int(first[-1]))
     workers = whole("workers", workers, low=1, high=1_000_000)
-    if kind not in ARCHITECTURES:
-        raise ValueError(f"kind is {kind!r:.80}; it must be one of {', '.join(ARCHITECTURES)}")
-    overhead = float(number("overhead", overhead, low=0))
-    job_overhead = float(number("job_overhead", job_overhead, low=0))
+    one_of("kind", kind, ARCHITECTURES)
+    overhead = scalar("overhead", overhead, low=0)
+    job_overhead = scalar("job_overhead", job_overhead, low=0)
     schedulers = whole("schedulers", schedulers, low=1, high=1000)
-    probes = float(number("probes", probes, low=1))
-    latency = float(number("latency", latency, low=0))
+    probes = scalar("probes", probes, low=1)
+    latency = scalar("latency", latency, low=0)
     rng = generator(seed)
     if kind in ("two-level", "shared"):
         room("schedulers × tasks", schedulers * len(work), 1_000_000_000)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, number, scalar, whole
 from course.simulate.arguments import room, times
 
 MOST_TICKS = 1_000_000
@@ -193,7 +193,7 @@ class Scaled:
 
     def cost(self, price: float = 1.0) -> float:
         """Return what the workers cost, from their order to their end, at a price per worker and second."""
-        return float(number("price", price, low=0)) * float((self.workers + self.starting).sum()) * self.tick
+        return scalar("price", price, low=0) * float((self.workers + self.starting).sum()) * self.tick
 
 
 def autoscale(
@@ -274,14 +274,14 @@ def autoscale(
     """
     rates = times("load", load)
     room("the number of ticks", len(rates), MOST_TICKS)
-    rate = float(number("service_rate", service_rate, low=1e-100, high=1e100))
-    tick = float(number("tick", tick, low=1e-6, high=1e9))
+    rate = scalar("service_rate", service_rate, low=1e-100, high=1e100)
+    tick = scalar("tick", tick, low=1e-6, high=1e9)
     delay = _ticks("start_delay", start_delay, tick)
     rest = _ticks("cooldown", cooldown, tick)
     minimum = whole("minimum", minimum, high=10**9)
     maximum = whole("maximum", maximum, low=max(minimum, 1), high=10**9)
     workers = minimum if initial is None else whole("initial", initial, low=minimum, high=maximum)
-    objective = float(number("objective", objective, low=0))
+    objective = scalar("objective", objective, low=0)
     if isinstance(policy, str):
         if policy not in SCALERS:
             raise ValueError(f"policy is {policy!r:.80}; it must be one of {', '.join(SCALERS)}, or a callable")
@@ -340,7 +340,7 @@ _COLUMNS = {
 
 def _ticks(name: str, seconds: float, tick: float) -> int:
     """Return a time in ticks, rounded up."""
-    count = float(number(name, seconds, low=0)) / tick
+    count = scalar(name, seconds, low=0) / tick
     return int(min(math.ceil(count * (1 - 1e-12)), MOST_TICKS + 1)) if count < np.inf else MOST_TICKS + 1
 
 
@@ -402,15 +402,15 @@ def daily_load(
     -----
     Chapter 17. The formula is this course's own: a cosine for the day, bursts that come at random and decay, and noise.
     """
-    days = float(number("days", days, above=0, high=1e9))
-    tick = float(number("tick", tick, above=0, high=1e14))
-    mean = float(number("mean", mean, low=0, high=1e100))
-    swing = float(number("swing", swing, low=0, high=1))
-    peak = float(number("peak", peak, low=0, high=24))
-    bursts = float(number("bursts", bursts, low=0))
-    height = float(number("burst_height", burst_height, low=0, high=1e100))
-    length = float(number("burst_length", burst_length, above=0))
-    noise = float(number("noise", noise, low=0, high=1e100))
+    days = scalar("days", days, above=0, high=1e9)
+    tick = scalar("tick", tick, above=0, high=1e14)
+    mean = scalar("mean", mean, low=0, high=1e100)
+    swing = scalar("swing", swing, low=0, high=1)
+    peak = scalar("peak", peak, low=0, high=24)
+    bursts = scalar("bursts", bursts, low=0)
+    height = scalar("burst_height", burst_height, low=0, high=1e100)
+    length = scalar("burst_length", burst_length, above=0)
+    noise = scalar("noise", noise, low=0, high=1e100)
     n = math.ceil(min(days * 86_400 / tick * (1 - 1e-12), 1e300))
     room("the number of ticks", n, MOST_TICKS)
     room("bursts × days", bursts * days, 10_000)

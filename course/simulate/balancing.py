@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, number, one_of, scalar, whole
 from course.simulate import arguments
 from course.simulate.queues import Sojourns
 
@@ -187,11 +187,10 @@ def balance(
     work = arguments.times("services", services, n)
     servers = whole("servers", servers, low=1, high=10**6)
     choices = whole("choices", choices, low=1, high=100)
-    if policy not in RULES:
-        raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(RULES)}")
+    one_of("policy", policy, RULES)
     if np.ndim(stale):
         raise ValueError(f"stale is {stale!r:.80}; it must be a number")
-    stale = float(number("stale", stale, low=0))
+    stale = scalar("stale", stale, low=0)
     one = policy in ("random", "round_robin") or (policy == "choices" and min(choices, servers) == 1)
     # Who looks at one server needs no board. Periods so short that their number is no longer exact are as good as none.
     if one or arrival[-1] * 2.0**-52 >= stale:

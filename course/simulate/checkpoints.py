@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course.domain import generator, number, whole
+from course.domain import generator, scalar, whole
 from course.simulate.arguments import room
 
 MOST_STEPS = 50_000_000
@@ -110,13 +110,13 @@ def checkpoint(
 
     from course.simulate.checkpoint_kernels import run
 
-    work = float(number("work", work, low=0, high=1e100))
-    interval = float(number("interval", interval, above=0))
-    cost = float(number("checkpoint_cost", checkpoint_cost, low=0, high=1e100))
-    mtbf = float(number("mtbf", mtbf, above=0, high=1e100))
-    restart = float(number("restart_cost", restart_cost, low=0, high=1e100))
+    work = scalar("work", work, low=0, high=1e100)
+    interval = scalar("interval", interval, above=0)
+    cost = scalar("checkpoint_cost", checkpoint_cost, low=0, high=1e100)
+    mtbf = scalar("mtbf", mtbf, above=0, high=1e100)
+    restart = scalar("restart_cost", restart_cost, low=0, high=1e100)
     runs = whole("runs", runs, low=1)
-    shape = float(number("shape", shape, low=0.1, high=10))
+    shape = scalar("shape", shape, low=0.1, high=10)
     rng = generator(seed)
     with np.errstate(over="ignore"):
         # Rounding must not add a part: 3 / 0.1 is more than 30 - or less.

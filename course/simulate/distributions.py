@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from course.domain import generator, number, whole
+from course.domain import generator, scalar, whole
 
 DISTRIBUTIONS = ("constant", "exponential", "gamma", "hyperexponential", "lognormal", "pareto")
 """Always the same; without memory (M); a sum of phases (Erlang's, where 1/scv is whole); a mixture of two exponentials;
@@ -69,7 +69,7 @@ def random_times(
     n = whole("n", n, high=10**8)
     if np.ndim(mean):
         raise ValueError(f"mean is {mean!r:.80}; it must be one number")
-    mean = float(number("mean", mean, low=0.0, high=1e100))
+    mean = scalar("mean", mean, low=0.0, high=1e100)
     return draw("", n, mean, scv, distribution, generator(seed))
 
 
@@ -85,7 +85,7 @@ def draw(
         scv = 0.0 if distribution == "constant" else 1.0
     if np.ndim(scv):
         raise ValueError(f"{scv_called} is {scv!r:.80}; it must be one number")
-    scv = float(number(scv_called, scv, low=0.0, high=MOST_SCV))
+    scv = scalar(scv_called, scv, low=0.0, high=MOST_SCV)
     if 0 < scv < LEAST_SCV:
         raise ValueError(f"{scv_called} is {scv:g}; it must be 0, or at least {LEAST_SCV:g}")
     if distribution is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, number, scalar, whole
 from course.simulate.arguments import Law, draw, last, room
 
 MOST_FAILURES = 20_000_000
@@ -91,9 +91,9 @@ def machines(count: int, mtbf: float, mttr: float, until: float, *, seed: int = 
     Reliability, Queuing, and Computer Science Applications. 2nd ed., Wiley 2002, section 8.3 (the two-state chain).
     """
     count = whole("count", count, low=1)
-    mtbf = float(number("mtbf", mtbf, above=0, high=1e100))
-    mttr = float(number("mttr", mttr, above=0, high=1e100))
-    until = float(number("until", until, above=0, high=1e100))
+    mtbf = scalar("mtbf", mtbf, above=0, high=1e100)
+    mttr = scalar("mttr", mttr, above=0, high=1e100)
+    until = scalar("until", until, above=0, high=1e100)
     rng = generator(seed)
     # Failures and repairs come by turns. Draw some, and more for those that are not at the end yet.
     some = until / (mtbf + mttr) + 5 * np.sqrt(until / (mtbf + mttr)) + 5
@@ -174,12 +174,12 @@ def data_loss(
 
     copies = whole("copies", copies, low=1, high=10_000)
     needed = whole("needed", needed, low=1, high=copies)
-    mtbf = float(number("mtbf", mtbf, above=0, high=1e100))
-    mttr = float(number("mttr", mttr, low=0, high=1e100))
+    mtbf = scalar("mtbf", mtbf, above=0, high=1e100)
+    mttr = scalar("mttr", mttr, low=0, high=1e100)
     runs = whole("runs", runs, low=1)
     room("runs × copies", runs * copies)
     repairers = copies if repairers is None else whole("repairers", repairers)
-    shape = float(number("shape", shape, low=0.1, high=10))
+    shape = scalar("shape", shape, low=0.1, high=10)
     lost, done = kernel(
         copies, needed, mtbf / gamma(1 + 1 / shape), mttr, runs, repairers, shape, MOST_FAILURES, generator(seed)
     )
@@ -276,10 +276,10 @@ def heartbeats(
     Chapter 07. Chen, Toueg, Aguilera: On the quality of service of failure detectors. IEEE Transactions on Computers
     51(5), 2002.
     """
-    period = float(number("period", period, above=0, high=1e100))
-    timeout = float(number("timeout", timeout, above=0, high=1e100))
-    loss = float(number("loss", loss, low=0, high=1))
-    duplicate = float(number("duplicate", duplicate, low=0, high=1))
+    period = scalar("period", period, above=0, high=1e100)
+    timeout = scalar("timeout", timeout, above=0, high=1e100)
+    loss = scalar("loss", loss, low=0, high=1)
+    duplicate = scalar("duplicate", duplicate, low=0, high=1)
     beats, runs = whole("beats", beats, low=1), whole("runs", runs, low=1)
     room("beats × runs", beats * runs, 5_000_000)
     rng = generator(seed)
@@ -414,9 +414,9 @@ def messages(
     n = whole("count", count, low=1)
     if delivery not in DELIVERY:
         raise ValueError(f"delivery is {delivery!r:.80}; it must be one of {', '.join(DELIVERY)}")
-    loss = float(number("loss", loss, low=0, high=1))
-    duplicate = float(number("duplicate", duplicate, low=0, high=1))
-    timeout = float(number("timeout", timeout, above=0, high=1e100))
+    loss = scalar("loss", loss, low=0, high=1)
+    duplicate = scalar("duplicate", duplicate, low=0, high=1)
+    timeout = scalar("timeout", timeout, above=0, high=1e100)
     retries = whole("retries", retries, high=1000)
     room("count", n, 5_000_000)
     if not callable(delay) and np.ndim(delay):

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import number, whole
+from course.domain import number, one_of, scalar, whole
 from course.simulate.arguments import times
 
 MOST_JOBS = {"fcfs": 10**6, "easy": 10**5, "conservative": 2000}
@@ -64,7 +64,7 @@ class Jobs:
 
     def slowdown(self, least: float = 10.0) -> np.ndarray:
         """Return the bounded slowdown: response / runtime, of which less than ``least`` seconds count as that."""
-        least = float(number("least", least, above=0))
+        least = scalar("least", least, above=0)
         return np.maximum(self.response / np.maximum(self.runtime, least), 1.0)
 
     @property
@@ -158,8 +158,7 @@ def jobs(
 
     came = times("arrival", arrival)
     n = len(came)
-    if policy not in MOST_JOBS:
-        raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(MOST_JOBS)}")
+    one_of("policy", policy, MOST_JOBS)
     if not 0 < n <= MOST_JOBS[policy]:
         raise ValueError(
             f"there are {n} jobs; there must be at least 1, and for {policy!r} at most {MOST_JOBS[policy]}"

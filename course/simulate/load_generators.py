@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, scalar, whole
 from course.simulate.arguments import Law, draw, last, room, times
 from course.simulate.queues import queue
 
@@ -49,7 +49,7 @@ def varying_arrivals(rate: ArrayLike, step: float = 1.0, seed: int = 0) -> np.nd
     1993.
     """
     rates = times("rate", rate)
-    step = float(number("step", step, above=0))
+    step = scalar("step", step, above=0)
     with np.errstate(over="ignore"):
         expected = rates * step
         last("step", np.array([len(rates) * step]))
@@ -97,7 +97,7 @@ class ClosedLoop:
     def throughput(self, warm_up: float = 0.1) -> float:
         """Return the answers per second, without the first share of them."""
         stop = np.sort(self.stop)
-        first = int(float(number("warm_up", warm_up, low=0, high=0.9)) * len(stop))
+        first = int(scalar("warm_up", warm_up, low=0, high=0.9) * len(stop))
         seconds = stop[-1] - (stop[first - 1] if first else 0.0)
         return float((len(stop) - first) / seconds) if seconds > 0 else np.inf
 
@@ -205,7 +205,7 @@ def coordinated_omission(service: ArrayLike, interval: float) -> tuple[np.ndarra
     work = times("service", service)
     if not len(work):
         raise ValueError("service is empty; at least one request must be sent")
-    gaps = np.full(len(work), float(number("interval", interval, low=0)))
+    gaps = np.full(len(work), scalar("interval", interval, low=0))
     gaps[0] = 0.0
     with np.errstate(over="ignore"):
         last("interval and service", np.array([gaps.sum() + work.sum()]))
@@ -246,7 +246,7 @@ def correct_omission(recorded: ArrayLike, interval: float) -> np.ndarray:
     `coordinated_omission` shows what was really omitted. Chapter 02. Source: the documentation of HdrHistogram.
     """
     latency = times("recorded", recorded)
-    interval = float(number("interval", interval, above=0))
+    interval = scalar("interval", interval, above=0)
     with np.errstate(over="ignore"):
         left_out = np.maximum(np.floor(latency / interval) - 1, 0)
     room("the number of added latencies", float(left_out.sum()))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, one_of, scalar, whole
 from course.simulate.distributions import draw
 
 DISCIPLINES = ("fifo", "lifo", "sjf", "priority", "srpt", "ps")
@@ -223,8 +223,8 @@ def random_queue(
     The queue need not be stable: what is simulated is what so many customers see. Taught in chapter 12. Source: as
     `queue`.
     """
-    rate = float(number("arrival_rate", _one("arrival_rate", arrival_rate), low=1e-100, high=1e100))
-    mean = float(number("service_mean", _one("service_mean", service_mean), low=0.0, high=1e100))
+    rate = scalar("arrival_rate", _one("arrival_rate", arrival_rate), low=1e-100, high=1e100)
+    mean = scalar("service_mean", _one("service_mean", service_mean), low=0.0, high=1e100)
     customers = whole("customers", customers, low=1, high=10**8)
     arriving, serving = generator(seed).spawn(2)
     gaps = draw("arrival", customers, 1 / rate, arrival_scv, arrival, arriving)
@@ -238,8 +238,7 @@ def _simulate(
     from course.simulate import queue_kernels as kernels
 
     servers = whole("servers", servers, low=1, high=10**9)
-    if discipline not in DISCIPLINES:
-        raise ValueError(f"discipline is {discipline!r}; it must be one of {', '.join(DISCIPLINES)}")
+    one_of("discipline", discipline, DISCIPLINES)
     if (priority is not None) != (discipline == "priority"):
         raise ValueError("priority must be given with discipline='priority', and only then")
     n = len(gaps)

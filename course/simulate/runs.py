@@ -9,6 +9,7 @@ from typing import Protocol
 from course.cluster import Cluster
 from course.domain import whole
 from course.graph import TaskGraph
+from course.graph.taskgraph import checked_graph
 from course.simulate.dask.policy import Dask
 from course.simulate.delay import Delay
 from course.simulate.lists import POLICIES, Policy, simulate_list
@@ -118,8 +119,7 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy | Simulator = "
     Zaharia et al.: Resilient distributed datasets: a fault-tolerant abstraction for in-memory cluster computing. NSDI
     2012 (lineage).
     """
-    if not isinstance(graph, TaskGraph):
-        raise ValueError(f"graph is {graph!r:.80}; it must be a TaskGraph")
+    graph = checked_graph(graph)
     cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
     seed = whole("seed", seed)
     if isinstance(policy, str) and policy in SIMULATORS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, scalar, whole
+from course.domain import generator, scalar, whole
 from course.simulate.arguments import Law, arrivals, draw, last, room, times
 
 OUTCOMES = ("ok", "timeout", "rejected", "broken")
@@ -214,9 +214,9 @@ def service(
     if shedding not in SHEDDING:
         raise ValueError(f"shedding is {shedding!r:.80}; it must be one of {', '.join(SHEDDING)}")
     timeout, cap = _patience("timeout", timeout), _patience("backoff_cap", backoff_cap)
-    base = float(number("backoff", backoff, low=0))
-    budget = -1.0 if retry_budget is None else float(number("retry_budget", retry_budget, low=0))
-    burst = float(number("retry_burst", retry_burst, low=0))
+    base = scalar("backoff", backoff, low=0)
+    budget = -1.0 if retry_budget is None else scalar("retry_budget", retry_budget, low=0)
+    burst = scalar("retry_burst", retry_burst, low=0)
     if breaker is not None and not isinstance(breaker, CircuitBreaker):
         raise ValueError(f"breaker is {breaker!r:.80}; it must be a CircuitBreaker or None")
     failures = 0 if breaker is None else breaker.failures
@@ -251,7 +251,7 @@ def _patience(name: str, value: float) -> float:
     """Return a number of seconds greater than 0 that may be infinite."""
     if isinstance(value, (int, float)) and value == np.inf:
         return np.inf
-    return float(number(name, value, above=0))
+    return scalar(name, value, above=0)
 
 
 def token_bucket(interarrival: ArrayLike, rate: float, burst: float = 1.0) -> np.ndarray:
@@ -295,7 +295,7 @@ def token_bucket(interarrival: ArrayLike, rate: float, burst: float = 1.0) -> np
     from course.simulate.service_kernels import token_bucket as kernel
 
     arrival = arrivals("interarrival", interarrival)
-    rate = float(number("rate", rate, low=0, high=1e150))
+    rate = scalar("rate", rate, low=0, high=1e150)
     if arrival[-1] > 1e150:
         raise ValueError(f"interarrival adds up to {arrival[-1]:g} s; it must be at most 1e150")
-    return kernel(arrival, rate, float(number("burst", burst, low=1)))
+    return kernel(arrival, rate, scalar("burst", burst, low=1))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import number
+from course.domain import number, one_of, scalar
 from course.simulate.arguments import times
 
 SHARINGS = ("fair", "fifo")
@@ -67,7 +67,7 @@ class Shared:
         return (self.held_at(time) / self.capacity).max(axis=1)
 
     def _runs(self, time: float) -> np.ndarray:
-        time = float(number("time", time))
+        time = scalar("time", time)
         return (self.start <= time) & (time < self.stop)
 
 
@@ -155,8 +155,7 @@ def share(
         )
     takes = number("duration", duration, low=0)
     takes = np.full(n, float(takes)) if takes.ndim == 0 else _shaped("duration", takes, (n,)).copy()
-    if policy not in SHARINGS:
-        raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(SHARINGS)}")
+    one_of("policy", policy, SHARINGS)
     with np.errstate(over="ignore"):
         number("the last arrival plus all durations", came[-1] + takes.sum())
     start = kernels.share(came, whose, needs, takes, there, int(whose.max()) + 1, policy == "fair")

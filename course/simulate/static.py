@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.cluster import Cluster
-from course.domain import generator
+from course.domain import generator, one_of
 from course.graph import TaskGraph
 from course.simulate.failures import refuse_failures
 from course.simulate.static_policies import STATIC_POLICIES, Plan, Problem, plan_of
@@ -291,7 +291,8 @@ def optimal(graph: TaskGraph, costs: ArrayLike | Cluster, *, communication: Arra
     Raises
     ------
     ValueError
-        Where the graph or the machines are too many, or the search takes too long: the time grows exponentially.
+        Where ``graph`` is no graph, the tasks or the machines are too many, or the search takes too long: the time
+        grows exponentially.
 
     Examples
     --------
@@ -370,8 +371,7 @@ class Static:
     policy: str
 
     def __post_init__(self) -> None:
-        if self.policy not in STATIC_POLICIES:
-            raise ValueError(f"policy is {self.policy!r}; it must be one of {', '.join(STATIC_POLICIES)}")
+        one_of("policy", self.policy, STATIC_POLICIES)
 
     def simulate(self, graph: TaskGraph, cluster: Cluster, seed: int) -> Trace:
         """Return the trace of a run."""

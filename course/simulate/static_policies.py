@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from course.cluster import Cluster
 from course.domain import number
 from course.graph import TaskGraph
+from course.graph.taskgraph import checked_graph
 
 NONE = np.empty((0, 0))
 
@@ -26,7 +27,7 @@ class Problem:
     """
 
     def __init__(self, graph: TaskGraph, costs: ArrayLike | Cluster, communication: ArrayLike | None = None) -> None:
-        self.graph = graph
+        self.graph = graph = checked_graph(graph)
         n = len(graph)
         self.cluster = costs if isinstance(costs, Cluster) else None
         if self.cluster is not None:

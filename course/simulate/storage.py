@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, plain, whole
+from course.domain import generator, number, one_of, plain, whole
 from course.simulate.arguments import Law, draw, last, room
 
 EVICTIONS = ("lru", "fifo", "random", "lfu")
@@ -397,8 +397,7 @@ def cache(requests: ArrayLike, capacity: int, policy: str = "lru", *, seed: int 
 
     asked, items = _items(requests)
     capacity = min(whole("capacity", capacity), items)
-    if policy not in EVICTIONS:
-        raise ValueError(f"policy is {policy!r}; it must be one of {', '.join(EVICTIONS)}")
+    one_of("policy", policy, EVICTIONS)
     # Not the very numbers that `stream` draws with the same seed: evictions must not depend on what is asked for.
     rng = generator(seed).spawn(1)[0]
     if not capacity:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from course.domain import generator, number, whole
+from course.domain import generator, scalar, whole
 from course.simulate.arguments import room
 from course.simulate.distributions import random_times
 
@@ -136,9 +136,9 @@ def supersteps(
     workers, steps = whole("workers", workers, low=1), whole("steps", steps, low=1)
     room("workers times steps", workers * steps)
     share, slowdown, barrier = (
-        _one("slow_share", slow_share, low=0, high=1),
-        _one("slowdown", slowdown, low=1, high=1e100),
-        _one("barrier", barrier, low=0, high=1e100),
+        scalar("slow_share", slow_share, low=0, high=1),
+        scalar("slowdown", slowdown, low=1, high=1e100),
+        scalar("barrier", barrier, low=0, high=1e100),
     )
     work = random_times(steps * workers, mean, scv, distribution, seed=seed).reshape(steps, workers)
     if share:
@@ -248,9 +248,9 @@ def mapreduce(
     records = whole("records", records, high=10**18)
     keys, reducers = whole("keys", keys, low=1, high=10**7), whole("reducers", reducers, low=1, high=10**7)
     mappers = min(reducers, 10**6) if mappers is None else whole("mappers", mappers, low=1, high=10**6)
-    exponent = _one("exponent", exponent, low=0, high=100)
+    exponent = scalar("exponent", exponent, low=0, high=100)
     costs = [
-        _one(name, cost, low=0, high=1e100) for name, cost in (("map_cost", map_cost), ("reduce_cost", reduce_cost))
+        scalar(name, cost, low=0, high=1e100) for name, cost in (("map_cost", map_cost), ("reduce_cost", reduce_cost))
     ]
     if partition not in PARTITIONS:
         raise ValueError(f"partition is {partition!r}; it must be one of {', '.join(PARTITIONS)}")
@@ -321,9 +321,3 @@ def _reducer_of(counts: np.ndarray, reducers: int, partition: str, rng: np.rando
 
     # Longest first, each to whoever is free first: list scheduling of the keys as tasks.
     return run(independent(keys, counts.astype(float)), reducers, "lpt").worker
-
-
-def _one(name: str, value: float, **bounds: float) -> float:
-    if np.ndim(value):
-        raise ValueError(f"{name} is {value!r:.80}; it must be one number")
-    return float(number(name, value, **bounds))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.domain import generator, number, whole
+from course.domain import generator, one_of, scalar, whole
 from course.simulate.arguments import Law, arrivals, draw, last, room, times
 
 Sampler = Callable[[np.random.Generator, int], ArrayLike]
@@ -157,7 +157,7 @@ def hedge(requests: int, latency: Sampler, delay: float, seed: int = 0) -> Hedge
 def _delay(delay: float) -> float:
     if isinstance(delay, (int, float)) and delay == np.inf:
         return np.inf
-    return float(number("delay", delay, low=0))
+    return scalar("delay", delay, low=0)
 
 
 def hedged_queues(
@@ -318,9 +318,8 @@ def speculate(
     work = times("durations", durations)
     n = len(work)
     workers = whole("workers", workers, low=1)
-    if policy not in BACKUPS:
-        raise ValueError(f"policy is {policy!r:.80}; it must be one of {', '.join(BACKUPS)}")
-    at_least = float(number("at_least", at_least, low=0))
+    one_of("policy", policy, BACKUPS)
+    at_least = scalar("at_least", at_least, low=0)
     with np.errstate(over="ignore"):
         if backup is None:
             backup = np.median(work) if n else 0.0

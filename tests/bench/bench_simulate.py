@@ -6,7 +6,7 @@ Each row has what was done, our seconds, the peer's, their ratio (peer / ours: h
 target and the unit. Peers that are too slow for the whole work do less of it; their time is then scaled up by
 the number of tasks or customers, and the row says so. Where the peer is a bound, the ratio says how far we are below.
 
-Estee is no package: put a checkout of github.com/spirali/estee on PYTHONPATH, and install deap.
+Estee is no package: put a checkout of github.com/spirali/estee on PYTHONPATH, and install deap and moocore.
 """
 
 from __future__ import annotations
