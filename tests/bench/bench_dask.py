@@ -9,11 +9,10 @@ part of the tasks, and its time is scaled up by their number; it scans more than
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from timing import best
 
 from course.graph import TaskGraph, independent, layered
 from course.simulate import Cluster, run, warm_up
@@ -21,16 +20,6 @@ from course.simulate.dask.policy import Dask
 
 FEW = 400
 """Tasks that plain Python simulates."""
-
-
-def best(work: Callable[[], object], repeats: int = 3) -> float:
-    """Return the least of several timings: what the work takes when nothing else disturbs it."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def uneven(n: int) -> TaskGraph:
@@ -60,7 +49,7 @@ def bench() -> list[dict]:
             smaller = None
             for n in (10**4, 10**5):
                 graph, policy = make(n), Dask(rank=np.arange(n))
-                seconds = best(lambda g=graph, c=cluster, p=policy: run(g, c, p))
+                seconds = best(lambda g=graph, c=cluster, p=policy: run(g, c, p), 3)
                 work = f"{n:,} {what}, on {workers:,} workers: {n / seconds:,.0f} tasks/s"
                 if smaller is not None:
                     work += f", {seconds / smaller:.1f} times as long as 10,000"

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-from bench_simulate import best, row
+from timing import best, row
 
 from course.simulate import balance, balls, cache, jobs, warm_up, zipf_stream
 

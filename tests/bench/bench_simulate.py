@@ -17,31 +17,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from timing import best, row
 
 from course.graph import TaskGraph, cholesky, epigenomics, independent, layered, montage, tree_reduce
 from course.simulate import Cluster, queue, random_queue, run, warm_up
-
-
-def best(work: Callable[[], object], repeats: int = 5) -> float:
-    """Return the least of several timings: what the work takes when nothing else disturbs it."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def row(
-    work: str, ours: float, peer: float | None = None, target: float | None = None, unit: str = "s"
-) -> dict[str, object]:
-    ratio = None if peer is None else peer / ours
-    return {"work": work, "ours": ours, "peer": peer, "ratio": ratio, "target": target, "unit": unit}
 
 
 def tasks_with_network(n: int, workers: int) -> tuple[TaskGraph, Cluster]:

@@ -11,28 +11,12 @@ from __future__ import annotations
 
 import math
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
+from timing import best, row
 
 from course.graph import TaskGraph, layered, random_dag
 from course.simulate import Cluster, optimal, run, schedule
-
-
-def best(work: Callable[[], object], repeats: int = 5) -> float:
-    """Return the least of several timings: what the work takes when nothing else disturbs it."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def row(work: str, ours: float, peer: float | None = None, target: float | None = None) -> dict:
-    ratio = None if peer is None else peer / ours
-    return {"work": work, "ours": ours, "peer": peer, "ratio": ratio, "target": target, "unit": "s"}
 
 
 def layers(n: int, machines: int, width: int) -> tuple[TaskGraph, np.ndarray]:
