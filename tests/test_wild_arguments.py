@@ -10,14 +10,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import random
-import signal
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from course import models, simulate
+from course.practice.sandbox import deadline
 
 CALLS = 1000
 LONGEST = 20.0  # seconds; the slowest takes about 3
@@ -41,24 +40,6 @@ def is_function(value: object) -> bool:
 
 
 PREDICTORS = [name for name in models.__all__ if is_function(getattr(models, name))]
-
-
-@contextmanager
-def at_most(seconds: float):
-    if not hasattr(signal, "setitimer"):  # Windows
-        yield
-        return
-
-    def stop(number, frame):
-        raise AssertionError(f"did not end within {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def call(function, rng: random.Random) -> tuple[list, dict]:
@@ -94,7 +75,7 @@ def check(function, calls: int) -> None:
         positional, named = call(function, rng)
         said = f"{function.__name__}(*{positional}, **{named})"
         try:
-            with at_most(LONGEST), warnings.catch_warnings():
+            with deadline(LONGEST, AssertionError(said)), warnings.catch_warnings():
                 warnings.simplefilter("error")
                 answer = function(*positional, **named)
         except ValueError as error:

@@ -85,14 +85,14 @@ class _Capped(io.BytesIO):
 
 
 @contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Bound what runs in this process, where the system and the thread allow it."""
+def deadline(seconds: float, error: Exception) -> Iterator[None]:
+    """Bound what runs in this process, where the system and the thread allow it: afterwards the error is raised."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(*_: object) -> None:
-        raise CannotSendError("it takes too long to pack")
+        raise error
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -115,7 +115,7 @@ def pack(value: object, seconds: float = 5.0) -> bytes:
 
     buffer = _Capped()
     try:
-        with _deadline(seconds):
+        with deadline(seconds, CannotSendError("it takes too long to pack")):
             cloudpickle.dump(value, buffer)
     except CannotSendError:
         raise

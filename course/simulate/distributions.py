@@ -67,8 +67,6 @@ def random_times(
     Tijms: A First Course in Stochastic Models, Wiley 2003, appendix B.
     """
     n = whole("n", n, high=10**8)
-    if np.ndim(mean):
-        raise ValueError(f"mean is {mean!r:.80}; it must be one number")
     mean = scalar("mean", mean, low=0.0, high=1e100)
     return draw("", n, mean, scv, distribution, generator(seed))
 
@@ -83,8 +81,6 @@ def draw(
         raise ValueError(f"the {called} is {distribution!r}; it must be one of {', '.join(DISTRIBUTIONS)}")
     if scv is None:
         scv = 0.0 if distribution == "constant" else 1.0
-    if np.ndim(scv):
-        raise ValueError(f"{scv_called} is {scv!r:.80}; it must be one number")
     scv = scalar(scv_called, scv, low=0.0, high=MOST_SCV)
     if 0 < scv < LEAST_SCV:
         raise ValueError(f"{scv_called} is {scv:g}; it must be 0, or at least {LEAST_SCV:g}")

@@ -223,8 +223,8 @@ def random_queue(
     The queue need not be stable: what is simulated is what so many customers see. Taught in chapter 12. Source: as
     `queue`.
     """
-    rate = scalar("arrival_rate", _one("arrival_rate", arrival_rate), low=1e-100, high=1e100)
-    mean = scalar("service_mean", _one("service_mean", service_mean), low=0.0, high=1e100)
+    rate = scalar("arrival_rate", arrival_rate, low=1e-100, high=1e100)
+    mean = scalar("service_mean", service_mean, low=0.0, high=1e100)
     customers = whole("customers", customers, low=1, high=10**8)
     arriving, serving = generator(seed).spawn(2)
     gaps = draw("arrival", customers, 1 / rate, arrival_scv, arrival, arriving)
@@ -306,9 +306,3 @@ def _times(name: str, values: ArrayLike) -> np.ndarray:
     if len(bad):
         raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}; it must be finite and at least 0")
     return array
-
-
-def _one(name: str, value: float) -> float:
-    if np.ndim(value):
-        raise ValueError(f"{name} is {value!r:.80}; it must be one number")
-    return value

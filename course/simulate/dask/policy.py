@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.cluster import Cluster, pairs
-from course.domain import generator, number
+from course.domain import generator, number, scalar
 from course.graph import TaskGraph
 from course.simulate.failures import refuse_failures
 from course.simulate.stragglers import real_durations
@@ -119,10 +119,10 @@ class Dask:
         for name, above in bounds.items():
             if name == "worker_saturation" and np.isscalar(self.worker_saturation) and self.worker_saturation == np.inf:
                 continue
-            _one_number(name, getattr(self, name), above=above)
+            scalar(name, getattr(self, name), above=above)
         if not isinstance(self.stealing, (bool, np.bool_)):
             raise ValueError(f"stealing is {self.stealing!r:.80}; it must be True or False")
-        _one_number("steal_interval", self.steal_interval, low=SHORTEST_INTERVAL)
+        scalar("steal_interval", self.steal_interval, low=SHORTEST_INTERVAL)
 
     def simulate(self, graph: TaskGraph, cluster: Cluster, seed: int) -> Trace:
         """Return the trace of a run."""
@@ -234,11 +234,6 @@ class Dask:
                 f"unknown_duration is {self.unknown_duration:g} and assumed_bandwidth {self.assumed_bandwidth:g};"
                 f" the tasks must not be thought to take longer than {MOST_SECONDS:g} s"
             )
-
-
-def _one_number(name: str, value: object, **bounds: float) -> None:
-    if number(name, value, **bounds).ndim:
-        raise ValueError(f"{name} is {value!r:.80}; it must be one number")
 
 
 def _groups(graph: TaskGraph, group: ArrayLike | None) -> np.ndarray:
