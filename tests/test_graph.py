@@ -33,6 +33,7 @@ from course.graph import (
     tree_reduce,
 )
 from course.simulate import run
+from tests.strategies import draw_predecessors
 
 DATA = Path(__file__).parent / "data"
 costs = st.floats(0, 1e6)
@@ -42,11 +43,7 @@ costs = st.floats(0, 1e6)
 def graphs(draw, most: int = 12) -> TaskGraph:
     """Any graph: numbered in any order, with or without sizes of the edges and names; durations may be 0."""
     n = draw(st.integers(0, most))
-    relabel = draw(st.permutations(range(n)))
-    rows: list[list[int]] = [[] for _ in range(n)]
-    for later in range(n):
-        earlier = draw(st.lists(st.integers(0, later - 1), unique=True, max_size=4)) if later else []
-        rows[relabel[later]] = [relabel[task] for task in earlier]
+    rows = draw_predecessors(draw, n, most=4)
     edges = sum(map(len, rows))
     return TaskGraph(
         draw(st.lists(costs, min_size=n, max_size=n)),

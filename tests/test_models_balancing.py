@@ -28,24 +28,7 @@ from course.models.balancing import (
     supermarket_tail,
 )
 from course.models.queueing import erlang_gap, gm1, mm1, mmc
-
-wild = st.one_of(
-    st.floats(allow_nan=True, allow_infinity=True),
-    st.integers(-3, 10**19),
-    st.sampled_from([0, 1, 2, 1e18, 1e300, -1, math.nan, math.inf]),
-)
-
-
-def answer_or_error(function, *arguments, low=0.0, high=math.inf):
-    """The result is finite and in its range, or it is a ValueError."""
-    try:
-        result = function(*arguments)
-    except ValueError:
-        return
-    for value in np.atleast_1d(result).flat:
-        assert low <= value <= high, (arguments, value)
-        assert math.isfinite(value), (arguments, value)
-
+from tests.strategies import NUMBERS, answer_or_error
 
 # ---- balls in bins
 
@@ -409,21 +392,21 @@ def test_an_unstable_queue_says_so(call):
         call()
 
 
-@given(wild, wild, st.one_of(st.integers(-1, 6), wild))
+@given(NUMBERS, NUMBERS, st.one_of(st.integers(-1, 6), NUMBERS))
 @settings(max_examples=300, deadline=None)
 def test_wild_balls(balls, bins, choices):
     answer_or_error(balls_in_bins_max, balls, bins, choices)
     answer_or_error(balls_in_bins_growth, balls, bins, choices)
 
 
-@given(st.floats(), st.one_of(st.integers(-1, 1100), wild), wild)
+@given(st.floats(), st.one_of(st.integers(-1, 1100), NUMBERS), NUMBERS)
 @settings(max_examples=150, deadline=None)
 def test_wild_fluid(mean, choices, k):
     answer_or_error(bin_load_tail, mean, choices, k, high=1)
     answer_or_error(bin_load_tail, abs(mean) % 50 if math.isfinite(mean) else mean, choices, k, high=1)
 
 
-@given(st.one_of(st.floats(0, 1), wild), wild, wild)
+@given(st.one_of(st.floats(0, 1), NUMBERS), NUMBERS, NUMBERS)
 @settings(max_examples=600, deadline=None)
 def test_wild_queues(load, whole, other):
     answer_or_error(supermarket_tail, load, whole, other, high=1)

@@ -27,24 +27,9 @@ from course.models.granularity import (
 from course.models.protocols import batching
 from course.models.queueing import ggc, mg1
 from course.models.scheduling import brent
+from tests.strategies import NUMBERS, answer_or_error
 
 seconds = st.one_of(st.just(0.0), st.floats(1e-9, 10))
-wild = st.one_of(
-    st.floats(allow_nan=True, allow_infinity=True),
-    st.integers(-3, 10**19),
-    st.sampled_from([0, 1, 2, 1e-30, 1e18, 1e300, -1, math.nan, math.inf]),
-)
-
-
-def answer_or_error(function, *arguments, high=math.inf):
-    """The result is finite and in its range, or it is a ValueError."""
-    try:
-        result = function(*arguments)
-    except ValueError:
-        return
-    assert (np.asarray(result) >= 0).all(), (arguments, result)
-    assert (np.asarray(result) <= high).all(), (arguments, result)
-    assert np.isfinite(result).all(), (arguments, result)
 
 
 # ---- chunks
@@ -334,7 +319,7 @@ def test_errors_name_the_argument_its_value_and_what_is_allowed(call, message):
         call()
 
 
-@given(wild, wild, wild, wild, wild, wild)
+@given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 @settings(max_examples=700, deadline=None)
 def test_wild_inputs(a, b, c, d, e, f):
     answer_or_error(chunk_time, a, b, c, d, e, f)
@@ -346,7 +331,7 @@ def test_wild_inputs(a, b, c, d, e, f):
     answer_or_error(serialization_time, a, b, c, d, e, f)
 
 
-@given(wild, wild, wild, wild, wild, wild)
+@given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 @settings(max_examples=200, deadline=None)
 def test_wild_searches(a, b, c, d, e, f):
     answer_or_error(lambda: best_chunk(a, b, c, d, e, f, most=1000).time)

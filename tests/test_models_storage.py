@@ -32,6 +32,7 @@ from course.models import (
     zipf,
 )
 from course.models.storage import _mean_order_statistic
+from tests.strategies import NUMBERS
 
 probabilities = st.floats(0, 1)
 
@@ -524,14 +525,7 @@ def test_errors_name_the_argument(call, message):
         call()
 
 
-wild = st.one_of(
-    st.floats(allow_nan=True, allow_infinity=True),
-    st.integers(-3, 10**19),
-    st.integers(1, 12),
-    st.floats(0, 1),
-    st.sampled_from([0, 1, 2, 1e18, 1e300, 1e-300, -1, math.nan, math.inf]),
-)
-wild_list = st.lists(wild, max_size=6)
+wild_list = st.lists(NUMBERS, max_size=6)
 
 WILD = {
     quorum_availability: (3, 1.0),
@@ -548,7 +542,7 @@ WILD = {
 
 
 @pytest.mark.parametrize("function", WILD, ids=lambda f: f.__name__)
-@given(arguments=st.lists(wild, min_size=5, max_size=5), popularity=wild_list)
+@given(arguments=st.lists(NUMBERS, min_size=5, max_size=5), popularity=wild_list)
 @settings(max_examples=100)
 def test_wild_arguments(function, arguments, popularity):
     count, high = WILD[function]
@@ -562,7 +556,7 @@ def test_wild_arguments(function, arguments, popularity):
         assert 0 <= value <= high, given_
 
 
-@given(wild, wild, wild)
+@given(NUMBERS, NUMBERS, NUMBERS)
 @settings(max_examples=150)
 def test_wild_rings(nodes, virtual_nodes, coverage):
     try:
@@ -575,7 +569,7 @@ def test_wild_rings(nodes, virtual_nodes, coverage):
 
 
 @pytest.mark.parametrize("function", [lru_hit_ratio, fifo_hit_ratio, lru_hit_ratio_exact, fifo_hit_ratio_exact])
-@given(popularity=wild_list, capacity=wild)
+@given(popularity=wild_list, capacity=NUMBERS)
 @settings(max_examples=100)
 def test_wild_caches(function, popularity, capacity):
     try:
@@ -584,7 +578,7 @@ def test_wild_caches(function, popularity, capacity):
         return
 
 
-@given(st.one_of(st.integers(-5, 1000), st.floats(), st.integers(10**8, 10**20)), wild)
+@given(st.one_of(st.integers(-5, 1000), st.floats(), st.integers(10**8, 10**20)), NUMBERS)
 def test_wild_zipf(items, exponent):
     try:
         p = zipf(items, exponent)

@@ -17,6 +17,7 @@ from course.graph import TaskGraph, chain, fork_join, graham_anomaly, independen
 from course.models import brent, graham_ratio, lower_bound, lpt_ratio, mg1, mm1, mmc, upper_bound
 from course.simulate import DISCIPLINES, POLICIES, Cluster, batch_means, queue, random_queue, random_times, run, warm_up
 from course.trace import COMPUTE, OVERHEAD, TRANSFER
+from tests.strategies import draw_cluster, draw_predecessors
 
 # ---- list scheduling: the twin
 
@@ -122,11 +123,7 @@ def assert_same(graph: TaskGraph, cluster: Cluster, policy, order) -> None:
 def tasks_and_cluster(draw):
     """Few tasks of few different durations, so that ties are common; every part of a cluster in every allowed form."""
     n = draw(st.integers(0, 14))
-    relabel = draw(st.permutations(range(n)))
-    rows: list[list[int]] = [[] for _ in range(n)]
-    for later in range(1, n):
-        earlier = draw(st.lists(st.integers(0, later - 1), unique=True, max_size=3))
-        rows[relabel[later]] = [relabel[task] for task in earlier]
+    rows = draw_predecessors(draw, n)
     few = st.sampled_from([0.0, 1.0, 2.0, 0.3, 1e-3])
     edges = sum(map(len, rows))
     graph = TaskGraph(
@@ -135,23 +132,7 @@ def tasks_and_cluster(draw):
         rows,
         edge_size=draw(st.none() | st.lists(few, min_size=edges, max_size=edges)),
     )
-    w = draw(st.integers(1, 4))
-
-    def values(elements, *shapes):
-        shape = draw(st.sampled_from(shapes))
-        flat = draw(st.lists(elements, min_size=math.prod(shape), max_size=math.prod(shape)))
-        return np.reshape(flat, shape) if shape else flat[0]
-
-    cluster = Cluster(
-        w,
-        threads=values(st.integers(1, 3), (), (w,)),
-        speed=values(st.sampled_from([1.0, 2.0, 0.7]), (), (w,)),
-        latency=values(st.sampled_from([0.0, 0.1, 1.0]), (), (w, w)),
-        bandwidth=values(st.sampled_from([math.inf, 1.0, 0.3]), (), (w,), (w, w)),
-        backbone=draw(st.sampled_from([math.inf, math.inf, 0.5])),
-        scheduler_overhead=draw(st.sampled_from([0.0, 0.0, 0.25])),
-        release_delay=draw(st.sampled_from([0.0, 0.0, 0.5])),
-    )
+    cluster = draw_cluster(draw, [math.inf, math.inf, 0.5], [0.0, 0.0, 0.25], [0.0, 0.0, 0.5])
     return graph, cluster
 
 

@@ -30,6 +30,7 @@ from course.simulate import Cluster, run, warm_up
 from course.simulate.dask.policy import Dask
 from course.simulate.stragglers import real_durations
 from course.trace import COMPUTE, OVERHEAD, TRANSFER, Trace
+from tests.strategies import draw_cluster, draw_predecessors
 
 # ---- the twin
 
@@ -523,33 +524,13 @@ def assert_same(graph: TaskGraph, cluster: Cluster, policy: Dask, seed: int) -> 
 def runs(draw):
     """A few tasks of few durations and sizes, so that ties are common; a cluster and settings of every allowed form."""
     n = draw(st.integers(0, 16))
-    relabel = draw(st.permutations(range(n)))
-    rows: list[list[int]] = [[] for _ in range(n)]
-    for later in range(1, n):
-        earlier = draw(st.lists(st.integers(0, later - 1), unique=True, max_size=3))
-        rows[relabel[later]] = [relabel[task] for task in earlier]
+    rows = draw_predecessors(draw, n)
     durations = st.sampled_from([0.0, 1.0, 2.0, 0.3, 5.0])
     sizes = st.sampled_from([0.0, 0.25, 1.0, 3.0])
     graph = TaskGraph(
         draw(st.lists(durations, min_size=n, max_size=n)), draw(st.lists(sizes, min_size=n, max_size=n)), rows
     )
-    w = draw(st.integers(1, 4))
-
-    def values(elements, *shapes):
-        shape = draw(st.sampled_from(shapes))
-        flat = draw(st.lists(elements, min_size=math.prod(shape), max_size=math.prod(shape)))
-        return np.reshape(flat, shape) if shape else flat[0]
-
-    cluster = Cluster(
-        w,
-        threads=values(st.integers(1, 3), (), (w,)),
-        speed=values(st.sampled_from([1.0, 2.0, 0.7]), (), (w,)),
-        latency=values(st.sampled_from([0.0, 0.1, 1.0]), (), (w, w)),
-        bandwidth=values(st.sampled_from([math.inf, 1.0, 0.3]), (), (w,), (w, w)),
-        backbone=draw(st.sampled_from([math.inf, 2.0])),
-        scheduler_overhead=draw(st.sampled_from([0.0, 0.05])),
-        release_delay=draw(st.sampled_from([0.0, 0.1])),
-    )
+    cluster = draw_cluster(draw, [math.inf, 2.0], [0.0, 0.05], [0.0, 0.1])
     group = draw(st.none() | st.lists(st.integers(-1, 2), min_size=n, max_size=n))
     groups = len(set(group)) if group is not None else len({not row for row in rows})
     policy = Dask(

@@ -22,6 +22,7 @@ from course.models import (
     mttdl_erasure,
 )
 from course.simulate.faults import DELIVERY, data_loss, heartbeats, machines, messages
+from tests.strategies import ANYTHING, answer_or_error
 
 
 def within(values, expected):
@@ -365,14 +366,12 @@ def test_bad_input(call, message):
         call()
 
 
-WILD = st.sampled_from([0, 1, -1, 0.5, 2, 7, 1e-300, 1e18, 1e300, 1e308, math.inf, -math.inf, math.nan, None, "x",
-                        True, 10**18])  # fmt: skip
-FEW = st.integers(1, 9) | WILD
-SHARE = st.floats(0, 1) | WILD
+FEW = st.integers(1, 9) | ANYTHING
+SHARE = st.floats(0, 1) | ANYTHING
 
 
 @settings(max_examples=1000)
-@given(FEW, WILD, WILD, WILD, SHARE, FEW, FEW, st.sampled_from([*DELIVERY, None]))
+@given(FEW, ANYTHING, ANYTHING, ANYTHING, SHARE, FEW, FEW, st.sampled_from([*DELIVERY, None]))
 def test_anything_is_taken_or_refused(few, one, two, three, share, other, more, name):
     calls = [
         lambda: machines(few, one, two, three).availability(),
@@ -384,12 +383,7 @@ def test_anything_is_taken_or_refused(few, one, two, three, share, other, more, 
         # Pieces that practically always come back are tested above: here few are needed, or repair takes long.
         calls.append(lambda: data_loss(2, more, one, two if two != 1e-300 else 0.5, few, repairers=other))
     for call in calls:
-        try:
-            result = call()
-        except ValueError:
-            continue
-        assert np.isfinite(result).all()
-        assert (np.asarray(result) >= 0).all()
+        answer_or_error(call)
 
 
 def test_one_compilation_serves_all():

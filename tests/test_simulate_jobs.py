@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from course.simulate import jobs, queue
 from course.simulate.jobs import MOST_JOBS
+from tests.strategies import COLUMNS, SMALL_OR_WRONG
 
 CASES = {
     case["id"]: case for case in json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8"))["cases"]
@@ -286,12 +287,11 @@ def test_every_call_uses_what_warm_up_compiled():
 
 # ---- bad input
 
-wild = st.one_of(st.integers(-2, 9), st.sampled_from([10**18, 0]), st.floats(), st.booleans(), st.none(), st.just("a"))
-column = st.lists(st.integers(0, 4) | st.floats(0, 10) | st.floats(), min_size=1, max_size=3) | wild
-
 
 @settings(max_examples=1000)
-@given(column, column, column, column, st.integers(1, 9) | wild, st.sampled_from([*MOST_JOBS, "best", None]))
+@given(
+    COLUMNS, COLUMNS, COLUMNS, COLUMNS, st.integers(1, 9) | SMALL_OR_WRONG, st.sampled_from([*MOST_JOBS, "best", None])
+)
 def test_wild_jobs(arrival, width, runtime, estimate, nodes, policy):
     try:
         result = jobs(arrival, width, runtime, estimate, nodes=nodes, policy=policy)

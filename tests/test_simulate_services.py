@@ -16,6 +16,7 @@ from course.models import machine_repair, mmck, retry_storm
 from course.simulate.load_generators import closed_loop, coordinated_omission, correct_omission, varying_arrivals
 from course.simulate.queues import queue
 from course.simulate.services import OUTCOMES, SHEDDING, CircuitBreaker, Requests, service, token_bucket
+from tests.strategies import ANYTHING, answer_or_error
 
 
 def within(values, expected, errors=3.0):
@@ -525,10 +526,7 @@ def test_bad_input(call, message):
         call()
 
 
-WILD = st.sampled_from(
-    [0, 1, -1, 0.5, 2, 7, 1e-300, 1e18, 1e300, math.inf, -math.inf, math.nan, None, "x", True, 10**18]
-)
-WILD_ARRAY = st.lists(WILD, max_size=4) | WILD
+WILD_ARRAY = st.lists(ANYTHING, max_size=4) | ANYTHING
 
 
 @settings(max_examples=400)
@@ -537,10 +535,10 @@ def test_service_takes_or_refuses_anything(data):
     names = ["servers", "queue_limit", "shedding", "timeout", "retries", "backoff", "backoff_cap", "jitter",
              "retry_budget", "retry_burst", "breaker", "seed"]  # fmt: skip
     chosen = data.draw(st.lists(st.sampled_from(names), max_size=3, unique=True))
-    options = {name: data.draw(WILD, label=name) for name in chosen}
+    options = {name: data.draw(ANYTHING, label=name) for name in chosen}
     try:
         if data.draw(st.booleans()):
-            options["breaker"] = CircuitBreaker(data.draw(WILD), data.draw(WILD))
+            options["breaker"] = CircuitBreaker(data.draw(ANYTHING), data.draw(ANYTHING))
         run = service(data.draw(WILD_ARRAY), data.draw(WILD_ARRAY), **options)
     except ValueError:
         return
@@ -551,7 +549,7 @@ def test_service_takes_or_refuses_anything(data):
 
 
 @settings(max_examples=600)
-@given(WILD_ARRAY, WILD_ARRAY, WILD, WILD, st.integers(0, 50) | WILD)
+@given(WILD_ARRAY, WILD_ARRAY, ANYTHING, ANYTHING, st.integers(0, 50) | ANYTHING)
 def test_load_generators_take_or_refuse_anything(first, second, third, fourth, few):
     calls = [
         lambda: token_bucket(first, third, fourth),
@@ -561,12 +559,7 @@ def test_load_generators_take_or_refuse_anything(first, second, third, fourth, f
         lambda: varying_arrivals(first, third),
     ]
     for call in calls:
-        try:
-            result = call()
-        except ValueError:
-            continue
-        assert np.isfinite(result).all()
-        assert (result >= 0).all()
+        answer_or_error(call)
 
 
 def test_arguments_are_left_alone_and_read_only_ones_do():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from course.simulate import queue, share
 from course.simulate.sharing import SHARINGS
+from tests.strategies import COLUMNS
 
 
 def plain_share(arrival, user, demand, duration, capacity, fair):
@@ -131,12 +132,8 @@ def test_every_call_uses_what_warm_up_compiled():
     assert len(sharing_kernels.share.signatures) == 1
 
 
-wild = st.one_of(st.integers(-2, 9), st.sampled_from([10**18, 0]), st.floats(), st.booleans(), st.none(), st.just("a"))
-column = st.lists(st.integers(0, 4) | st.floats(0, 10) | st.floats(), min_size=1, max_size=3) | wild
-
-
 @settings(max_examples=1000)
-@given(column, column, column, column, st.floats(1, 1e300) | column, st.sampled_from([*SHARINGS, "best", None]))
+@given(COLUMNS, COLUMNS, COLUMNS, COLUMNS, st.floats(1, 1e300) | COLUMNS, st.sampled_from([*SHARINGS, "best", None]))
 def test_wild_shares(arrival, user, demand, duration, capacity, policy):
     try:
         result = share(arrival, user, demand, duration, capacity, policy=policy)

@@ -17,6 +17,7 @@ from course.models import expected_maximum_exponential, fan_out_probability, hed
 from course.simulate.queues import queue
 from course.simulate.runs import run
 from course.simulate.tails import BACKUPS, CANCEL, fan_out, hedge, hedged_queues, speculate
+from tests.strategies import ANYTHING, answer_or_error
 
 
 def exponential(rng, n):
@@ -304,13 +305,11 @@ def test_bad_input(call, message):
         call()
 
 
-WILD = st.sampled_from([0, 1, -1, 0.5, 2, 7, 1e-300, 1e18, 1e300, 1e308, math.inf, -math.inf, math.nan, None, "x",
-                        True, 10**18])  # fmt: skip
-WILD_ARRAY = st.lists(WILD, max_size=4) | WILD
+WILD_ARRAY = st.lists(ANYTHING, max_size=4) | ANYTHING
 
 
 @settings(max_examples=1000)
-@given(WILD_ARRAY, WILD_ARRAY, WILD, WILD, st.sampled_from([*CANCEL, *BACKUPS, None, 1]))
+@given(WILD_ARRAY, WILD_ARRAY, ANYTHING, ANYTHING, st.sampled_from([*CANCEL, *BACKUPS, None, 1]))
 def test_anything_is_taken_or_refused(first, second, third, fourth, name):
     calls = [
         lambda: fan_out(third, fourth, lambda rng, n: np.full(n, second)),
@@ -319,12 +318,7 @@ def test_anything_is_taken_or_refused(first, second, third, fourth, name):
         lambda: speculate(first, third, second, name, fourth).stop,
     ]
     for call in calls:
-        try:
-            result = call()
-        except ValueError:
-            continue
-        assert np.isfinite(result).all()
-        assert (np.asarray(result) >= 0).all()
+        answer_or_error(call)
 
 
 def test_one_compilation_serves_all():
