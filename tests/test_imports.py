@@ -22,6 +22,7 @@ LAYERS = {
     "home": 0,
     "syllabus": 0,
     "cluster": 0,
+    "datafiles": 0,
     "domain": 0,
     "graph": 0,
     "trace": 0,
