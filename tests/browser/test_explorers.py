@@ -191,13 +191,23 @@ def test_an_unrun_untrusted_notebook_shows_its_stored_picture(open_notebook, tmp
     assert opened.pictures.count() == 0, "once it runs, the widget takes the picture's place"
 
 
+def of_explorers(path):
+    """Return a notebook of those cells of a chapter that show an explorer; each needs nothing but what it imports."""
+    whole = nbformat.read(path, as_version=4)
+    cells = [cell for cell in whole.cells if cell.cell_type == "code" and "course.explorers" in cell.source]
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    return nbformat.v4.new_notebook(cells=cells, metadata=whole.metadata)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: Path(path).stem)
 def test_a_chapters_explorers(path, open_notebook):
-    opened = open_notebook(path)
+    """As stored, the chapter reads complete; its explorers then run and follow the keys (nbval runs the rest)."""
     explorers = stored_explorers(path)
     assert explorers > 0, "the notebook shows an explorer, but its stored outputs have none: execute it"
-    reads_complete_unrun(opened, explorers)
+    reads_complete_unrun(open_notebook(path), explorers)
+    opened = open_notebook(of_explorers(path))
     opened.run_all()
     assert opened.errors() == []
     assert opened.dialog() is None
@@ -209,3 +219,14 @@ def test_a_chapters_explorers(path, open_notebook):
         for handle in explorer.locator(".noUi-handle").all():
             change(opened, explorer, handle)
         assert explorer.locator("[role=alert]").count() == 0
+
+
+@pytest.mark.slow
+def test_a_whole_chapter_runs_in_the_browser(open_notebook):
+    """Run All Cells in JupyterLab itself: the stored pictures give way to live explorers, and nothing goes wrong."""
+    path = ROOT / "notebooks" / "2-concepts" / "05-scheduling-model.ipynb"
+    opened = open_notebook(path)
+    opened.run_all()
+    assert opened.errors() == []
+    assert opened.dialog() is None
+    opened.explorers.nth(stored_explorers(path) - 1).wait_for()

@@ -39,7 +39,7 @@ from course.measure import (
 from course.simulate import Cluster, run
 from course.trace import COMPUTE, TRANSFER
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def _leftovers(before: set[int]) -> list[str]:
