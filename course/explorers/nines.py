@@ -52,11 +52,11 @@ def compute(needed: int, spares: int, life: float, repair: float, common: float)
 
 def build(figure: Figure) -> dict[str, Any]:
     """Make both axes: minutes down a year against spares, and the machines that are up in one year."""
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
     left.set(xlim=(-0.4, 6.4), yscale="log", ylim=(_LEAST, YEAR / 60), xlabel="spare machines", ylabel="down in a year")
     left.set_yticks([1e-3, 1 / 60, 1, 60, 1440, 43_200], ["0.06 s", "1 s", "1 min", "1 h", "1 day", "30 days"])
     left.minorticks_off()
-    left.set_title("A spare buys nines, until failures are shared")
+    left.set_title("Spares cure single failures only")
     right.set(xlim=(0, 365), ylim=(0, 1.02), xlabel="day of one simulated year", ylabel="machines that are up")
     right.set_title("Down is when fewer are up than are needed")
     artists = {
@@ -74,8 +74,8 @@ def build(figure: Figure) -> dict[str, Any]:
 
 def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
     """Move the curves, the mark and the year."""
-    artists["independent"].set_ydata(np.maximum(result["independent"], _LEAST))
-    artists["down"].set_ydata(np.maximum(result["down"], _LEAST))
+    for curve in ("independent", "down"):
+        artists[curve].set_ydata(np.where(result[curve] >= _LEAST, result[curve], np.nan))
     here = max(result["down"][result["spares"]], _LEAST)
     artists["here"].set_data([result["spares"]], [here])
     artists["up"].set_data(np.append(result["time"], 365.0), np.append(result["up"], result["up"][-1]))
@@ -115,7 +115,7 @@ explorer = Explorer(
         "spares": Int("Spare machines", 0, 6, 1),
         "life": Float("Days between failures", 1.0, 1000.0, 50.0, log=True, step=0.1, format=".0f"),
         "repair": Float("Hours to repair", 0.1, 100.0, 6.0, log=True, step=0.1, format=".1f"),
-        "common": Choice("Share of failures that hit all", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
+        "common": Choice("Failures that hit all (share)", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
     },
     presets={
         "No spare": {"spares": 0},

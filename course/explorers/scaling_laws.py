@@ -47,7 +47,7 @@ def build(figure: Figure) -> dict[str, Any]:
     right.set(ylim=(1 / 64, _DEAREST), ylabel="cost of a job (one worker: 1)")
     costs = [1 / 64, 1 / 16, 1 / 4, 1, 4, 16, 64, 256]
     right.set_yticks(costs, ["1/64", "1/16", "1/4", "1", "4", "16", "64", "256"])
-    right.set_title("How dear: the cheapest comes before the fastest")
+    right.set_title("How dear: the cheapest comes first")
     left.plot([1, _MOST], [1, _MOST], color=COLOURS["grey"], linewidth=1, linestyle=":")
     right.axhline(1, color=COLOURS["grey"], linewidth=1, linestyle=":")
     artists = {
