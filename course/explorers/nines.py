@@ -58,7 +58,7 @@ def build(figure: Figure) -> dict[str, Any]:
     left.minorticks_off()
     left.set_title("Spares cure single failures only")
     right.set(xlim=(0, 365), ylim=(0, 1.02), xlabel="day of one simulated year", ylabel="machines that are up")
-    right.set_title("Down is when fewer are up than are needed")
+    right.set_title("Down: fewer are up than needed")
     artists = {
         "axes": right,
         "independent": left.plot(_SPARES, _SPARES + 1, "o--", color=COLOURS["sky"], label="if all fail singly")[0],
@@ -115,7 +115,7 @@ explorer = Explorer(
         "spares": Int("Spare machines", 0, 6, 1),
         "life": Float("Days between failures", 1.0, 1000.0, 50.0, log=True, step=0.1, format=".0f"),
         "repair": Float("Hours to repair", 0.1, 100.0, 6.0, log=True, step=0.1, format=".1f"),
-        "common": Choice("Failures that hit all (share)", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
+        "common": Choice("Shared failures (part)", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
     },
     presets={
         "No spare": {"spares": 0},
