@@ -113,9 +113,9 @@ explorer = Explorer(
     controls={
         "needed": Choice("Machines needed", [1, 2, 4, 8, 16, 32], 4, style="slider"),
         "spares": Int("Spare machines", 0, 6, 1),
-        "life": Float("Days between failures", 1.0, 1000.0, 50.0, log=True, step=0.1, format=".0f"),
+        "life": Float("Days to a failure", 1.0, 1000.0, 50.0, log=True, step=0.1, format=".0f"),
         "repair": Float("Hours to repair", 0.1, 100.0, 6.0, log=True, step=0.1, format=".1f"),
-        "common": Choice("Shared failures (part)", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
+        "common": Choice("Shared failures", [0.0, 0.001, 0.01, 0.05, 0.1, 0.2], 0.0, style="slider"),
     },
     presets={
         "No spare": {"spares": 0},

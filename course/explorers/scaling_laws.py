@@ -106,9 +106,7 @@ explorer = Explorer(
             "Coherency κ", [0.0, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 2.5e-2], 3e-4, style="slider"
         ),
         "workers": Choice("Workers", [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024], 32, style="slider"),
-        "waiting": Choice(
-            "An hour of waiting costs (worker-hours)", [0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0], 10.0, style="slider"
-        ),
+        "waiting": Choice("Cost of waiting", [0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0], 10.0, style="slider"),
     },
     presets={
         "Amdahl alone": {"coherency": 0.0, "workers": 1024},
