@@ -51,7 +51,7 @@ def build(figure: Figure) -> dict[str, Any]:
     left.plot([1, _MOST], [1, _MOST], color=COLOURS["grey"], linewidth=1, linestyle=":")
     right.axhline(1, color=COLOURS["grey"], linewidth=1, linestyle=":")
     artists = {
-        "gustafson": left.plot([], [], color=COLOURS["green"], linestyle="--", label="Gustafson: the job grows")[0],
+        "gustafson": left.plot([], [], color=COLOURS["green"], linestyle="--", label="Gustafson: σ on m workers")[0],
         "amdahl": left.plot([], [], color=COLOURS["sky"], label="Amdahl: contention alone")[0],
         "usl": left.plot([], [], color=COLOURS["blue"], label="USL: with coherency")[0],
         "fastest": left.plot([], [], "^", color=COLOURS["blue"], markersize=9, label="fastest")[0],
@@ -109,7 +109,7 @@ explorer = Explorer(
         "waiting": Choice("Cost of waiting", [0.0, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0], 10.0, style="slider"),
     },
     presets={
-        "Amdahl alone": {"coherency": 0.0, "workers": 1024},
+        "Amdahl alone": {"contention": 0.01, "coherency": 0.0, "workers": 1024},
         "A little coherency": {"contention": 0.01, "coherency": 1e-4, "workers": 1024},
         "Our job of this chapter": {"contention": 0.1, "coherency": 2.5e-2, "workers": 16},
         "Nobody waits": {"waiting": 0.0},

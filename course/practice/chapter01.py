@@ -76,7 +76,10 @@ def _down(
         middle = models.k_of_n(needed, replicas, replica)
         if how == "exactly" and needed < replicas:
             middle -= models.k_of_n(needed + 1, replicas, replica)
-    whole = models.series(entrance, middle, 1.0 if how == "no database" else database)
+    if how == "added":
+        whole = entrance + middle + database - 2
+    else:
+        whole = models.series(entrance, middle, 1.0 if how == "no database" else database)
     return float(models.downtime_per_year(whole) / 60)
 
 
@@ -241,8 +244,7 @@ EXERCISES = [
         mistakes={
             "a serial part gives the same metric for every m; compute it for 2 and for 16": "setup",
             "sixteen are slower than eight already": "more",
-            "uneven parts cost a share of the parallel time, which shrinks with m; this cost grows by the same "
-            "number of seconds for each worker": "even",
+            "uneven parts make the Karp–Flatt metric fall as m grows; this one rises in a line": "even",
         },
         hints=(
             "Compute the Karp–Flatt metric for each number of workers.",
@@ -368,6 +370,9 @@ EXERCISES = [
             "not all replicas must be up: add up the cases with at least `needed` of them": _down_as("all"),
             "more than `needed` replicas are fine, too": _down_as("exactly"),
             "the database is missing: it is in series": _down_as("no database"),
+            "you added up the downtimes of the three groups; when two are down at once, that counts twice": (
+                _down_as("added")
+            ),
             "those are hours": lambda *args: _down(*args) / 60,
             "those are seconds": lambda *args: _down(*args) * 60,
         },
