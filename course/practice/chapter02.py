@@ -146,8 +146,8 @@ def _judge_interval(args: tuple[Any, ...], answer: Any) -> str | None:
     }
     for says, each in wrong.items():
         if near(each):
-            return f"it is {low:.3f} to {high:.3f}: {says}"
-    return f"it is {low:.3f} to {high:.3f}, which is not the 95 % bootstrap interval of the ratio of the medians"
+            return says
+    return "that is not the 95 % bootstrap interval of the ratio of the medians"
 
 
 EXERCISES = [
