@@ -104,7 +104,7 @@ explorer = Explorer(
         "service": Int("Service (ms)", 1, 20, 5),
         "pause": Float("Pause (s)", 0.0, 3.0, 1.5, step=0.05, format=".2f"),
         "pauses": Int("Pauses", 1, 20, 1),
-        "percentile": Choice("Percentile", [50, 75, 90, 95, 99], 99, style="slider"),
+        "percentile": Choice("Percentile", [50, 75, 90, 95, 99, 99.5], 99, style="slider"),
     },
     presets={
         "Look at the median": {"percentile": 50, "pause": 0.5},
