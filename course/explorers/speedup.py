@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from course import models
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, Int, set_limits
@@ -65,6 +66,7 @@ def compute(change: int, noise: float, runs: int, machine: str, experiment: int)
         "intervals": intervals,
         "verdict": verdict,
         "noise": noise,
+        "top": 100 if machine == "steady" else 100 * (1 + _DRIFT),
     }
 
 
@@ -72,6 +74,7 @@ def build(figure: Figure) -> dict[str, Any]:
     """Make both axes: the runs of one experiment, and the intervals of forty."""
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.15))
     left.set(xlabel="run, in the order of time", ylabel="time (% of the true baseline)")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set_title("One experiment")
     right.set(ylim=(_SHOWN + 1, 0), xlabel="candidate ÷ baseline", ylabel="experiment")
     right.set_title("Forty like it: 95 % intervals")
@@ -101,7 +104,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
     """Move the runs and the intervals."""
     runs, times = result["runs"], result["times"]
     room = max(12.0, 3.2 * result["noise"], 1.3 * abs(result["change"]))
-    set_limits(artists["left"], x=(0, 2 * runs + 1), y=(100 - room, 115 + 1.5 * room))
+    set_limits(artists["left"], x=(0, 2 * runs + 1), y=(100 - room, result["top"] + 1.5 * room))
     set_limits(artists["right"], x=(0.65, 1.55) if room > 25 else (0.78, 1.42))
     artists["baseline"].set_data(result["place"][:runs], times[:runs])
     artists["candidate"].set_data(result["place"][runs:], times[runs:])
