@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from course.measure.comparison import Comparison
-from course.models import bootstrap_median_weights, false_alarm_probability, median_interval_coverage
-from course.practice.chapter02 import ratio_interval
+from course.models import (
+    bootstrap_median_weights,
+    bootstrap_ratio_interval,
+    false_alarm_probability,
+    median_interval_coverage,
+)
 
 
 @pytest.mark.parametrize("runs", [1, 3, 5])
@@ -57,7 +61,43 @@ def test_compare_raises_as_many_false_alarms():
 
 def test_the_exact_interval_is_that_of_compare():
     a, b = np.random.default_rng(2).lognormal(0.0, 0.05, (2, 15))
-    np.testing.assert_allclose(Comparison.of(a, b).interval, ratio_interval(a, b), atol=0.01)
+    np.testing.assert_allclose(Comparison.of(a, b).interval, bootstrap_ratio_interval(a, b), atol=0.01)
+
+
+def test_the_interval_is_that_of_all_resamples():
+    a, b = np.random.default_rng(3).exponential(1.0, (2, 3))
+    resamples = np.array(list(product(range(3), repeat=3)))
+    ratios = np.sort(np.divide.outer(np.median(b[resamples], axis=1), np.median(a[resamples], axis=1)).ravel())
+    for level in (0.95, 0.7, 0.4):
+        first, last = (int(np.ceil(part * len(ratios) - 1e-9)) - 1 for part in ((1 - level) / 2, (1 + level) / 2))
+        np.testing.assert_allclose(bootstrap_ratio_interval(a, b, level), (ratios[first], ratios[last]))
+
+
+def test_intervals_of_many_experiments():
+    a, b = np.random.default_rng(4).lognormal(0.0, 0.1, (2, 6, 5, 7))
+    low, high = bootstrap_ratio_interval(a, b)
+    assert low.shape == high.shape == (6, 5)
+    assert (low[2, 3], high[2, 3]) == bootstrap_ratio_interval(a[2, 3], b[2, 3])
+    # An interval leaves out 1 as often as `false_alarm_probability` says.
+    a, b = np.random.default_rng(5).lognormal(0.0, 0.1, (2, 20_000, 5))
+    low, high = bootstrap_ratio_interval(a, b)
+    assert ((low > 1) | (high < 1)).mean() == pytest.approx(false_alarm_probability(5), abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("sides", "says"),
+    [
+        (([1, 2, 3], [1, 2]), "as many of each"),
+        ((1.0, 1.0), "as many of each"),
+        (([1, 2], [1, 2]), "must be odd"),
+        (([1, 0, 3], [1, 2, 3]), "baseline"),
+        (([1, 2, 3], [1, 2, np.nan]), "candidate"),
+        ((np.ones(1003), np.ones(1003)), "runs is 1003"),
+    ],
+)
+def test_an_interval_needs_times(sides, says):
+    with pytest.raises(ValueError, match=says):
+        bootstrap_ratio_interval(*sides)
 
 
 def test_other_levels():

@@ -88,7 +88,7 @@ def finding(result: dict[str, Any]) -> str:
     return (
         f"The {result['percentile']:g}th percentile is {here['users']} for the users, {here['recorded']} in the "
         f"records of a generator that waits, and {here['corrected']} after their repair; {late} of {REQUESTS} "
-        f"{'request' if late == 1 else 'requests'} took more than twice the service time."
+        "requests took more than twice the service time."
     )
 
 
@@ -110,6 +110,6 @@ explorer = Explorer(
         "Look at the median": {"percentile": 50, "pause": 0.5},
         "Nearly full, the 75th": {"service": 19, "percentile": 75},
         "Many short pauses": {"pause": 0.1, "pauses": 10},
-        "A quiet service": {"rate": 1},
+        "A quiet service": {"rate": 10, "pause": 0.1},
     },
 )

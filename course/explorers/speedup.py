@@ -34,24 +34,10 @@ def _times(change: float, noise: float, runs: int, machine: str) -> tuple[np.nda
     return place, truth * (1 + drift) * np.exp(noise * scatter)
 
 
-def _intervals(times: np.ndarray, runs: int) -> np.ndarray:
-    """Return the 95 % bootstrap interval of the ratio of medians, shape (experiments, 2), without resampling."""
-    weights = models.bootstrap_median_weights(runs)
-    baseline, candidate = np.sort(times[:, :runs]), np.sort(times[:, runs:])
-    # Order statistics that no median of a resample is likely to be cost time and change nothing.
-    used = np.flatnonzero(weights > 1e-4)
-    baseline, candidate, weights = baseline[:, used], candidate[:, used], weights[used]
-    ratios = (candidate[:, :, None] / baseline[:, None, :]).reshape(len(times), -1)
-    order = np.argsort(ratios, axis=1)
-    share = np.cumsum(np.outer(weights, weights).ravel()[order], axis=1)
-    ends = [np.argmax(share >= tail * share[:, -1:], axis=1) for tail in (0.025, 0.975)]
-    return np.take_along_axis(ratios, np.take_along_axis(order, np.stack(ends, axis=1), axis=1), axis=1)
-
-
 def compute(change: int, noise: float, runs: int, machine: str, experiment: int) -> dict[str, Any]:
     """Return one experiment, and the ratios, intervals and verdicts of 200 like it."""
     place, times = _times(change / 100, noise / 100, runs, machine)
-    intervals = _intervals(times, runs)
+    intervals = np.stack(models.bootstrap_ratio_interval(times[:, :runs], times[:, runs:]), axis=1)
     ratios = np.median(times[:, runs:], axis=1) / np.median(times[:, :runs], axis=1)
     shown = ((intervals[:, 0] > 1) | (intervals[:, 1] < 1)) & (np.abs(ratios - 1) >= _THRESHOLD)
     verdict = np.where(shown, np.where(ratios < 1, -1, 1), 0)

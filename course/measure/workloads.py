@@ -472,7 +472,7 @@ def closed_load(
                     sent[k] = time.time() - origin
                     future = submit(float(times[k]))
                 served[k] = future.result()
-        except BaseException as error:  # a lost worker, Ctrl-C: told by the thread that waits for us
+        except BaseException as error:  # such as a lost worker: raised where the load was started
             failures.append(error)
 
     crowd = [threading.Thread(target=one_client, daemon=True) for _ in range(min(clients, n))]

@@ -98,7 +98,12 @@ from course.models.reliability import (
     series,
 )
 from course.models.retries import RetryStorm, retry_amplification, retry_storm, retry_storm_limits
-from course.models.sampling import bootstrap_median_weights, false_alarm_probability, median_interval_coverage
+from course.models.sampling import (
+    bootstrap_median_weights,
+    bootstrap_ratio_interval,
+    false_alarm_probability,
+    median_interval_coverage,
+)
 from course.models.scaling import (
     UslFit,
     amdahl,
@@ -188,6 +193,7 @@ __all__ = [
     "best_fan_in",
     "bin_load_tail",
     "bootstrap_median_weights",
+    "bootstrap_ratio_interval",
     "brent",
     "broadcast_time",
     "bsp_time",

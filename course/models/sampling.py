@@ -6,11 +6,16 @@ from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from course.domain import scalar, whole
+from course.domain import number, plain, scalar, whole
 
 MOST = 10_001
 """Runs up to which the weights are computed."""
+MOST_PAIRED = 1001
+"""Runs of each side up to which every pair of times is weighed."""
+LONGEST = 1e100
+"""Seconds; ratios of times up to this and down to its inverse do not overflow."""
 MOST_ENUMERATED = 11
 """Runs of each side up to which every order of the times is tried: 705,432 of them."""
 
@@ -102,6 +107,60 @@ def median_interval_coverage(runs: int, level: float = 0.95) -> float:
     tail = (1 - _level(level)) / 2
     first = int(np.argmax(np.cumsum(_weights(n)) >= tail - 1e-12))  # j - 1
     return float(max(0.0, 1 - 2 * binom.cdf(first, n, 0.5)))
+
+
+def bootstrap_ratio_interval(
+    baseline: ArrayLike, candidate: ArrayLike, level: float = 0.95
+) -> tuple[float, float] | tuple[np.ndarray, np.ndarray]:
+    r"""Return the bootstrap interval of the ratio of two medians, candidate ÷ baseline, without resampling.
+
+    Both sides are resampled independently of each other, so the ratio of the i-th smallest time of the candidate and
+    the j-th smallest of the baseline has the weight :math:`w_i w_j` (`bootstrap_median_weights`). The ends are the
+    first ratios up to which the weights sum to half of what the level leaves, and to the rest.
+
+    Parameters
+    ----------
+    baseline, candidate : array, shape (..., runs)
+        Times [s], an odd number of each; leading axes are experiments.
+    level : float
+        What the interval promises, such as 0.95.
+
+    Returns
+    -------
+    low, high : float or array, shape (...)
+
+    Raises
+    ------
+    ValueError
+        Times below 1e-100 s or beyond 1e100 s; sides of different shapes; an even number of runs, or more than
+        `MOST_PAIRED`; a level outside [0, 1).
+
+    Examples
+    --------
+    >>> bootstrap_ratio_interval([1.0, 2.0, 4.0], [2.0, 4.0, 8.0])
+    (0.5, 8.0)
+
+    Notes
+    -----
+    What `course.measure.compare` approximates by resamples. Chapter 02.
+    """
+    a = number("baseline", baseline, low=1 / LONGEST, high=LONGEST)
+    b = number("candidate", candidate, low=1 / LONGEST, high=LONGEST)
+    if a.shape != b.shape or not a.ndim:
+        raise ValueError(f"baseline has shape {a.shape}, candidate {b.shape}; both must be (…, runs), as many of each")
+    weights = _weights(_odd(a.shape[-1], MOST_PAIRED))
+    a, b = np.sort(a), np.sort(b)
+    tail = (1 - _level(level)) / 2
+    used = np.flatnonzero(weights > 1e-9)  # others cost time and change nothing
+    a, b, weights = a[..., used], b[..., used], weights[used]
+    ratios = (b[..., :, None] / a[..., None, :]).reshape(*a.shape[:-1], -1)
+    order = np.argsort(ratios, axis=-1)
+    share = np.cumsum(np.outer(weights, weights).ravel()[order], axis=-1)
+    # The sum of all weights is 1 but for rounding.
+    ends = [np.argmax(share >= part * share[..., -1:], axis=-1) for part in (tail, 1 - tail)]
+    places = np.take_along_axis(order, np.stack(ends, axis=-1), axis=-1)
+    low, high = np.moveaxis(np.take_along_axis(ratios, places, axis=-1), -1, 0)
+    return plain(low), plain(high)
 
 
 def false_alarm_probability(runs: int, level: float = 0.95) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from course.models import bootstrap_median_weights
+from course.models import bootstrap_ratio_interval
 from course.practice.exercises import Case, Exercise
 from course.simulate import coordinated_omission, correct_omission
 
@@ -52,7 +52,11 @@ def _all_as_long(recorded: Sequence[float], interval: float) -> list[float]:
 
 def _judge_order(args: tuple[Any, ...], order: Any) -> str | None:
     (runs,) = args
-    if not isinstance(order, list | tuple | str) or sorted(order) != ["A"] * runs + ["B"] * runs:
+    if (
+        not isinstance(order, list | tuple | str | np.ndarray)
+        or [list(order).count(side) for side in "AB"] != [runs, runs]
+        or len(order) != 2 * runs
+    ):
         return f'expected {runs} times "A" and {runs} times "B", in the order in which they are to run'
     return None
 
@@ -70,9 +74,9 @@ def _one_after_the_other(runs: int) -> list[str]:
 # ---- 02.8 The interval of a ratio
 
 
-def _sides(seed: int, runs: int, gain: float) -> tuple[list[float], list[float]]:
+def _sides(seed: int, runs: int, gain: float, scatter: float = 0.05) -> tuple[list[float], list[float]]:
     random = np.random.default_rng(seed)
-    base, other = 1.0 + random.exponential(0.05, (2, runs))
+    base, other = 1.0 + random.exponential(scatter, (2, runs))
     base[1] *= 3  # one run that met something else
     return base.round(4).tolist(), (other * gain).round(4).tolist()
 
@@ -81,35 +85,8 @@ _COMPARISONS = [
     Case(_sides(21, 9, 0.9), says="9 runs of each, one of them disturbed"),
     Case(_sides(22, 15, 1.0), says="15 runs of each, one of them disturbed"),
     Case(_sides(23, 31, 0.8), says="31 runs of each, one of them disturbed"),
+    Case(_sides(24, 201, 0.9, scatter=0.3), says="201 runs of each, one of them disturbed"),
 ]
-
-
-def ratio_interval(baseline: Sequence[float], candidate: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return the bootstrap interval of the ratio of medians, by the exact weights instead of resamples.
-
-    Parameters
-    ----------
-    baseline, candidate : sequence of float
-        As many times of each, an odd number.
-    level : float
-        What the interval promises.
-
-    Returns
-    -------
-    low, high : float
-
-    Examples
-    --------
-    >>> ratio_interval([1.0, 2.0, 4.0], [2.0, 4.0, 8.0])
-    (0.5, 8.0)
-    """
-    weights = bootstrap_median_weights(len(baseline))
-    ratios = (np.sort(candidate)[:, None] / np.sort(baseline)[None, :]).ravel()
-    order = np.argsort(ratios)
-    share = np.cumsum(np.outer(weights, weights).ravel()[order])
-    tail = (1 - level) / 2
-    low, high = (float(ratios[order[int(np.argmax(share >= each))]]) for each in (tail, 1 - tail))
-    return low, high
 
 
 def _resampled(args: tuple[Any, ...], what: Callable[..., Any]) -> tuple[float, float]:
@@ -132,17 +109,21 @@ def _judge_interval(args: tuple[Any, ...], answer: Any) -> str | None:
         room = 0.2 * (wanted[1] - wanted[0]) + 0.004
         return abs(low - wanted[0]) <= room and abs(high - wanted[1]) <= room
 
-    right = ratio_interval(*args)
-    if near(right):
+    if len(args[0]) > 100:  # fine enough to tell the levels: 1,000 resamples leave 2.5 ± 0.5 % on either side
+        inner, outer = (bootstrap_ratio_interval(*args, level=level) for level in (0.91, 0.986))
+        if outer[0] <= low <= inner[0] and inner[1] <= high <= outer[1]:
+            return None
+    elif near(bootstrap_ratio_interval(*args)):
         return None
-    inverse = ratio_interval(args[1], args[0])
+    inverse = bootstrap_ratio_interval(args[1], args[0])
     wrong = {
         "that is the ratio the other way round: the candidate's median belongs above the line": inverse,
-        "one slow run moved it: that is the interval of a ratio of means; take medians": _resampled(args, np.mean),
         "those are the 2.5th and 97.5th percentile of single runs, not of resampled medians": tuple(
             np.percentile(np.divide.outer(args[1], args[0]), [2.5, 97.5])
         ),
-        "that is a 90 % interval: leave 2.5 % on either side": ratio_interval(*args, level=0.9),
+        "that is a 90 % interval: leave 2.5 % on either side": bootstrap_ratio_interval(*args, level=0.9),
+        "that is wider than a 95 % interval: leave 2.5 % on either side": bootstrap_ratio_interval(*args, level=0.99),
+        "one slow run moved it: that is the interval of a ratio of means; take medians": _resampled(args, np.mean),
     }
     for says, each in wrong.items():
         if near(each):
@@ -238,14 +219,14 @@ EXERCISES = [
         absolute=1.0,
         behaviour="how many requests take longer than the limit because of one pause (one more or less is accepted)",
         mistakes={
-            "you counted only what was due during the pause; the backlog outlives it": lambda p, s, t, limit: (
-                max(0, math.ceil((p + s - limit) / t))
+            "you counted only what was due during the pause; the backlog outlives it": lambda p, s, t, limit: max(
+                0, math.ceil((p + s - limit) / t)
             ),
-            "that is the length of the whole backlog: its end is below the limit": lambda p, s, t, limit: (
-                math.ceil(p / (t - s))
+            "that is the length of the whole backlog: its end is below the limit": lambda p, s, t, limit: math.ceil(
+                p / (t - s)
             ),
-            "you took the service for free: each request of the backlog needs some": lambda p, s, t, limit: (
-                max(0, math.ceil((p - limit) / t))
+            "you took the service for free: each request of the backlog needs some": lambda p, s, t, limit: max(
+                0, math.ceil((p - limit) / t)
             ),
             "where even the request that meets the pause is below the limit, none is late": lambda p, s, t, limit: (
                 math.ceil((p + s - limit) / (t - s))
