@@ -206,6 +206,8 @@ BROKEN = [
     ("chapter", "words", _say("Obviously."), "Obviously"),
     ("chapter", "words", _say("We just wait."), "just"),
     ("exercise", "words", _say("We just wait.", 0), "just"),
+    ("chapter", "words", _say("**Further reading**\n\n- A. Author: *Title*. 2009.\n\nWe just wait."), "just"),
+    ("chapter", "words", _say("- We just wait.\n\n**Further reading**\n\n- A. Author: *Title*. 2009."), "just"),
     ("chapter", "size", _output(_stream("x" * 1_600_000)), "MB"),
     ("chapter", "kernel", lambda nb: nb.metadata.pop("kernelspec"), "kernelspec"),
     ("chapter", "kernel", _set(language_info={"name": "python", "version": "3.11.7"}), "version"),
@@ -277,6 +279,7 @@ def test_exempt_pages_still_have_most_rules(course):
     [
         "A `just` in code, and $x < y$, and `<div>`.",
         "```\njust <div> obviously\n```",
+        "**Further reading**\n\n- A. Author: Nothing obviously wrong! *Venue* 2009.\n- B. Author: *Just so*. 1902.",
         "Just-in-time is a term: just-in-time.".replace("Just-in", "just-in"),
         "An adjustment, and <https://example.org>.",
         "1 < 2 and H<sub>2</sub>O",

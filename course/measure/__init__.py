@@ -5,7 +5,8 @@
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
 `forget_durations`   make the scheduler forget how long tasks took
-`poisson_load`       requests at Poisson instants to a Dask service
+`poisson_load`       requests at Poisson instants to a Dask service (an open load)
+`closed_load`        requests of clients who wait for each answer (a closed load)
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `compare`            is one way faster than another? A `Comparison` with an interval
@@ -21,7 +22,7 @@ from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.recording import Recorder, record
 from course.measure.start import cluster
-from course.measure.workloads import Load, forget_durations, poisson_load, run_graph
+from course.measure.workloads import Load, closed_load, forget_durations, poisson_load, run_graph
 
 __all__ = [
     "Comparison",
@@ -30,6 +31,7 @@ __all__ = [
     "Machine",
     "Recorder",
     "calibrate",
+    "closed_load",
     "cluster",
     "compare",
     "forget_durations",

@@ -1,4 +1,4 @@
-"""Tasks whose ideal time is known, whole graphs of them, and an open load.
+"""Tasks whose ideal time is known, whole graphs of them, an open and a closed load.
 
 The functions that tasks run (`sleep_for`, `spin_for`, `allocate`, `io`) are small, pickle by reference and so need
 workers that can import this package: those of a local cluster, or of a cluster where the course is installed.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -261,12 +262,13 @@ def _with_ids(trace: Trace, graph: TaskGraph, ids: dict[str, int]) -> Trace:
 
 @dataclass(frozen=True, eq=False)
 class Load:
-    """What happened to each request of an open load; arrays of shape (requests,), times in seconds.
+    """What happened to each request of an open or a closed load; arrays of shape (requests,), times in seconds.
 
     Attributes
     ----------
     arrival : array
-        When the request was *meant* to arrive, whether or not the generator was late.
+        When the request was *meant* to arrive, whether or not the generator was late. In a closed load nothing is
+        meant: it is when the request was sent.
     service : array
         How long the server was to work on it.
     start, stop : array
@@ -386,13 +388,7 @@ def poisson_load(
     (2, True)
     """
     arrival, times = _requests(arrival_rate, service, n, seed)
-    address, servers = _server(client)
-
-    def submit(seconds: float) -> Any:
-        # fifo_timeout=0: each later submission ranks behind all earlier ones.
-        return client.submit(_serve, seconds, workers=address, pure=False, fifo_timeout=0)
-
-    client.gather([submit(0.0) for _ in range(4 * servers)])  # imports and threads are not to be measured
+    submit, servers = _service(client)
     futures, sent = [], np.empty(n)
     origin = time.time() + 0.05
     for i, (instant, seconds) in enumerate(zip((origin + arrival).tolist(), times.tolist(), strict=True)):
@@ -404,22 +400,124 @@ def poisson_load(
     return Load(arrival, times, served[:, 0], served[:, 1], sent, servers)
 
 
+def closed_load(
+    client: Client,
+    clients: int,
+    think_time: float | ArrayLike,
+    service: float | ArrayLike,
+    n: int,
+    *,
+    seed: int = 0,
+) -> Load:
+    """Let clients think, send a request to a Dask service, wait for the answer, and think again (a closed load).
+
+    The servers are the threads of *one* worker of the cluster, as in `poisson_load`, its open twin.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        The cluster. Its first worker serves, with all its threads.
+    clients : int
+        N; each is a thread of this process.
+    think_time, service : float or array, shape (n,)
+        Mean of exponential times [s], or the times themselves: before the k-th request, and at the server for it.
+    n : int
+        How many requests in all.
+    seed : int
+        The same seed, the same times.
+
+    Returns
+    -------
+    Load
+        ``arrival`` and ``sent`` are both when a client sent the request, in this order.
+
+    Raises
+    ------
+    ValueError
+        If `clients` or `n` is below 1, or times are negative or of another shape than (n,).
+
+    Notes
+    -----
+    The way of the answer back to the client is no part of ``response``. It takes some milliseconds in which no server
+    is busy, and so counts as think time, as does the way there (`Load.delay`): to compare with a formula, add the time
+    of an empty request to the think time.
+
+    Taught in chapter 02; its simulated twin is `course.simulate.closed_loop`.
+
+    Examples
+    --------
+    >>> from course.measure import cluster
+    >>> with cluster(1, 1, processes=False, dashboard=False) as client:
+    ...     load = closed_load(client, clients=2, think_time=0.01, service=0.005, n=12)
+    >>> len(load.response), int(load.busy.max()) < 2
+    (12, True)
+    """
+    if clients < 1 or n < 1:
+        raise ValueError(f"clients={clients}, n={n}: need at least 1 of each")
+    thinks, serves = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    think = _times("think_time", think_time, n, thinks)
+    times = _times("service", service, n, serves)
+    submit, servers = _service(client)
+    sent, served = np.empty(n), np.empty((n, 2))
+    lock, thoughts, requests, failures = threading.Lock(), iter(range(n)), iter(range(n)), []
+    origin = time.time() + 0.05
+
+    def one_client() -> None:
+        try:
+            time.sleep(max(0.0, origin - time.time()))
+            while (thought := next(thoughts, None)) is not None:
+                time.sleep(think[thought])
+                with lock:  # so that requests are numbered in the order in which they are sent
+                    k = next(requests)
+                    sent[k] = time.time() - origin
+                    future = submit(float(times[k]))
+                served[k] = future.result()
+        except BaseException as error:  # such as a lost worker: raised where the load was started
+            failures.append(error)
+
+    crowd = [threading.Thread(target=one_client, daemon=True) for _ in range(min(clients, n))]
+    for each in crowd:
+        each.start()
+    for each in crowd:
+        each.join()
+    if failures:
+        raise failures[0]
+    return Load(sent, times, served[:, 0] - origin, served[:, 1] - origin, sent, servers)
+
+
+def _times(name: str, times: float | ArrayLike, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n times: those given, or exponential ones of the mean that was given."""
+    given = np.asarray(times, dtype=float)
+    if given.shape not in ((), (n,)) or not (given >= 0).all():
+        raise ValueError(f"{name} has shape {given.shape}; it must be a mean, or {n} times, of at least 0 s")
+    return given if given.ndim else rng.exponential(float(given), n)
+
+
 def _requests(arrival_rate: float, service: float | ArrayLike, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     if not arrival_rate > 0 or n < 1:
         raise ValueError(f"arrival_rate={arrival_rate}, n={n}: need arrival_rate > 0 and n >= 1")
-    service = np.asarray(service, dtype=float)
-    if service.shape not in ((), (n,)) or not (service >= 0).all():
-        raise ValueError(f"service has shape {service.shape}; it must be a mean, or {n} times, of at least 0 s")
     arrivals, services = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     arrival = np.cumsum(arrivals.exponential(1.0 / arrival_rate, n))
-    return arrival, service if service.ndim else services.exponential(float(service), n)
+    return arrival, _times("service", service, n, services)
+
+
+def _service(client: Client) -> tuple[Callable[[float], Future], int]:
+    """Return a function that sends a request of some seconds to the service, which is warm, and its servers."""
+    address, servers = _server(client)
+
+    def submit(seconds: float) -> Future:
+        # fifo_timeout=0: each later submission ranks behind all earlier ones.
+        return client.submit(_serve, seconds, workers=address, pure=False, fifo_timeout=0)
+
+    client.gather([submit(0.0) for _ in range(4 * servers)])  # imports and threads are not to be measured
+    return submit, servers
 
 
 def _server(client: Client) -> tuple[str, int]:
     """Return the address of the worker that serves, and its threads."""
     workers = client.scheduler_info(n_workers=-1)["workers"]
     if not workers:
-        raise ValueError("the cluster has no workers; poisson_load needs one")
+        raise ValueError("the cluster has no workers; a load needs one")
     address = min(workers, key=lambda a: str(workers[a]["name"]))
     return address, int(workers[address]["nthreads"])
 

@@ -98,6 +98,12 @@ from course.models.reliability import (
     series,
 )
 from course.models.retries import RetryStorm, retry_amplification, retry_storm, retry_storm_limits
+from course.models.sampling import (
+    bootstrap_median_weights,
+    bootstrap_ratio_interval,
+    false_alarm_probability,
+    median_interval_coverage,
+)
 from course.models.scaling import (
     UslFit,
     amdahl,
@@ -186,6 +192,8 @@ __all__ = [
     "best_chunk",
     "best_fan_in",
     "bin_load_tail",
+    "bootstrap_median_weights",
+    "bootstrap_ratio_interval",
     "brent",
     "broadcast_time",
     "bsp_time",
@@ -214,6 +222,7 @@ __all__ = [
     "expected_maximum_exponential",
     "expected_run_time",
     "expected_sends",
+    "false_alarm_probability",
     "false_suspicion",
     "fan_out_probability",
     "fan_out_quantile",
@@ -245,6 +254,7 @@ __all__ = [
     "max_min_fair",
     "mdc",
     "mean_value_analysis",
+    "median_interval_coverage",
     "message_time",
     "mg1",
     "mg1_preemptive",

@@ -200,7 +200,7 @@ def coordinated_omission(service: ArrayLike, interval: float) -> tuple[np.ndarra
     Notes
     -----
     The true times are those of a queue at one server (Lindley's recursion). Chapter 02. The name is Gil Tene's: How NOT
-    to measure latency. Talk, QCon 2015.
+    to measure latency. Talk, Strange Loop 2015.
     """
     work = times("service", service)
     if not len(work):

@@ -28,6 +28,7 @@ from course.measure import (
     Estimate,
     Machine,
     calibrate,
+    closed_load,
     cluster,
     compare,
     forget_durations,
@@ -36,7 +37,7 @@ from course.measure import (
     run_graph,
     workloads,
 )
-from course.simulate import Cluster, run
+from course.simulate import Cluster, closed_loop, run
 from course.trace import COMPUTE, TRANSFER
 
 ROOT = Path(__file__).parents[2]
@@ -486,6 +487,35 @@ def test_poisson_load_refuses():
             poisson_load(client, 0, 1.0, 5)
         with pytest.raises(ValueError, match=r"service has shape \(3,\)"):
             poisson_load(client, 1, [1, 2, 3], 5)
+
+
+def test_closed_load_is_a_closed_loop():
+    think, service = np.full(24, 0.03), np.full(24, 0.02)
+    with threads(1, 1) as client:
+        load = closed_load(client, 3, think, service, 24)
+        alone = closed_load(client, 1, 0.0, np.zeros(5), 5)
+    assert (np.diff(load.arrival) >= 0).all()
+    assert load.sent is load.arrival
+    # No more than three are ever inside: the fourth is sent after the first has been answered.
+    assert (load.arrival[3:] >= load.stop[:-3] - 1e-3).all()
+    assert (load.arrival[:3] >= 0.03 - 1e-3).all()
+    # No request is served earlier than in the simulated twin, which has no messages.
+    twin = closed_loop(3, think, service, requests=24)
+    assert (load.stop >= twin.stop - 2e-3).all()
+    assert (alone.arrival[1:] >= alone.stop[:-1] - 1e-3).all()
+
+
+def test_closed_load_refuses():
+    with threads(1) as client:
+        with pytest.raises(ValueError, match="clients=0"):
+            closed_load(client, 0, 1.0, 1.0, 5)
+        with pytest.raises(ValueError, match=r"think_time has shape \(2,\)"):
+            closed_load(client, 1, [1, 2], 1.0, 5)
+
+
+def test_closed_load_tells_of_a_failure():
+    with threads(1) as client, pytest.raises(OverflowError):
+        closed_load(client, 2, 0.0, np.array([0.0, 1e300, 0.0]), 3)
 
 
 # ---- calibrate and compare -----------------------------------------------------------------------------------
