@@ -89,7 +89,7 @@ def build(figure: Figure) -> dict[str, Any]:
     axes.set_title("Every shape has a number of workers beyond which it gets slower, or no faster")
     artists: dict[str, Any] = {
         "ideal": axes.plot([], [], color=COLOURS["grey"], linewidth=1.2, linestyle=":", label="work ÷ workers")[0],
-        "line": axes.axvline(1, color=COLOURS["grey"], linewidth=1),
+        "line": axes.axvline(1, ymax=0.8, color=COLOURS["grey"], linewidth=1),
     }
     for shape, colour in SHAPES.items():
         artists[shape] = axes.plot([], [], color=COLOURS[colour], label=shape)[0]

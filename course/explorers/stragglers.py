@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from course import simulate
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, set_limits
 
-STEPS = 40
+STEPS = 20
 _LANES = 16  # workers that the picture has room for
 _BINS = 480
 _SLACKS = (0, 1, 2, 4, 8, STEPS)
