@@ -61,6 +61,8 @@ def compute(workers: int, scv: float, slack: int, slow: str, barrier: float) -> 
 
     chosen = finish(slack)
     shown = np.unique(np.linspace(0, workers - 1, min(workers, _LANES)).round().astype(int))
+    last = int(chosen[-1].argmax())  # the one for whom all wait is among them
+    shown[np.abs(shown - last).argmin()] = last
     end = step(chosen, slack) * STEPS
     times = (np.arange(_BINS) + 0.5) * end / _BINS
     lanes = np.full((_LANES, _BINS), _DONE)
