@@ -48,7 +48,7 @@ def work_of(workers: int, scv: float, slow: str) -> np.ndarray:
 
 
 def compute(workers: int, scv: float, slack: int, slow: str, barrier: float) -> dict[str, Any]:
-    """Return what each worker does when, and the time of a step for every slack, in mean steps."""
+    """Return what each worker does when, and the time of a step for every slack, in mean pieces of work."""
     work = work_of(workers, scv, slow)
     run = simulate.Supersteps(work, 0.0)
     cost = barrier * np.arange(STEPS)[:, np.newaxis]  # every barrier so far; the last one is counted below
@@ -94,11 +94,11 @@ def build(figure: Figure) -> dict[str, Any]:
         np.zeros((_LANES, _BINS)), cmap=colours, vmin=-0.5, vmax=3.5, aspect="auto", interpolation="nearest"
     )
     left.grid(False)
-    left.set(xlabel="time (mean steps)", ylabel="workers (at most 16 of them)", yticks=[])
-    left.set_title("Blue works, orange waits")
+    left.set(xlabel="time (mean pieces of work)", ylabel="workers (at most 16 of them)", yticks=[])
+    left.set_title("Blue works, orange waits, white is done")
     right.set(xlim=(-0.4, len(_SLACKS) - 0.6), ylim=(0, 8), xlabel="steps that a worker may be ahead")
     right.set_xticks(range(len(_SLACKS)), _NAMES)
-    right.set_ylabel("time of a step (mean steps)")
+    right.set_ylabel("time of a step (mean pieces of work)")
     right.set_title("What slack gets back")
     right.text(-0.3, 0.95, "the mean work", va="top", color=COLOURS["grey"], fontsize=9)
     return {
@@ -149,11 +149,11 @@ explorer = Explorer(
             "Steps ahead", {"0: a barrier": 0, "1": 1, "2": 2, "4": 4, "8": 8, "no barrier": STEPS}, 0, style="slider"
         ),
         "slow": Choice("Who is slow", ["anybody", "the same worker", "everybody"], "anybody", style="buttons"),
-        "barrier": Float("Barrier (mean steps)", 0.0, 2.0, 0.0, step=0.1, format=".1f"),
+        "barrier": Float("Barrier (mean pieces)", 0.0, 2.0, 0.0, step=0.1, format=".1f"),
     },
     presets={
         "Eight times as many": {"workers": 128},
-        "Nearly alike": {"scv": 0.0, "barrier": 0.2},
+        "All alike": {"scv": 0.0, "barrier": 0.2},
         "Two steps of slack": {"slack": 2},
         "A worker that stays slow": {"slow": "the same worker", "slack": STEPS},
         "A slow hour for all": {"slow": "everybody", "slack": STEPS},

@@ -72,6 +72,10 @@ def _one_less(work: list[list[float]], slack: int) -> float:
     return _slack(work, max(slack - 1, 0))
 
 
+def _late(work: list[list[float]], slack: int) -> float:
+    return _slack(work, slack - 1) if slack else _alone(work, slack)
+
+
 # ---- 03.8 Records behind a combiner
 
 _FREQUENCIES = [
@@ -124,6 +128,13 @@ def _fullest(args: tuple[Any, ...], placed: Any) -> float:
 
 def _by_number(sizes: list[int], reducers: int) -> list[int]:
     return [key % reducers for key in range(len(sizes))]
+
+
+# ---- 03.10 Stale gradients
+
+
+def _largest_step(stale: int, curvature: float) -> float:
+    return 2 * math.sin(math.pi / (2 * (2 * stale + 1))) / curvature
 
 
 EXERCISES = [
@@ -273,6 +284,9 @@ EXERCISES = [
             "the sum of 1/k begins with k = 1 and ends with k = m": (
                 lambda m, mean: mean * sum(1 / k for k in range(1, m))
             ),
+            "ln m + 0.577 comes near the sum for many workers only; for one or two it is off": (
+                lambda m, mean: mean * (math.log(m) + 0.577)
+            ),
             "that is the mean of the smallest, not of the largest": lambda m, mean: mean / m,
             "that is the sum of all; they run at the same time": lambda m, mean: mean * m,
         },
@@ -298,6 +312,9 @@ EXERCISES = [
             ),
             "while the longest chain runs, a part of the work is done by it: W − S is left for the bound": (
                 lambda work, span, more: max(1, math.ceil(work / (more * span) - 1e-9))
+            ),
+            "if the work is one chain, W = S, it still takes one worker": (
+                lambda work, span, more: math.ceil((work - span) / (more * span) - 1e-9)
             ),
             "a number of workers is whole: round up": (
                 lambda work, span, more: max(1, math.floor((work - span) / (more * span)))
@@ -331,6 +348,7 @@ EXERCISES = [
                 _one_more
             ),
             "your workers may be one step less ahead: with slack 1 step k waits for step k − 2 of all": _one_less,
+            "you wait for step k − slack of all; one step earlier is meant: k − 1 − slack": _late,
         },
         hints=(
             "Keep the time at which each worker ends each step.",
@@ -386,6 +404,32 @@ EXERCISES = [
             "Go through the keys from the largest to the smallest; each goes to the reducer that has the least so far.",
             "load = [0] * reducers; for key in sorted(range(len(sizes)), key=lambda k: -sizes[k]): choose the r of the "
             "smallest load[r], put the key there, and add its size.",
+        ),
+    ),
+    Exercise(
+        id="03.10",
+        objective="03.7",
+        kind="derive",
+        title="How stale, how small",
+        points=2,
+        minutes=5,
+        cases=[(1, 1.0), (2, 1.0), (8, 0.5), (8, 4.0), (100, 2.0)],
+        expected=lambda workers, curvature: _largest_step(workers - 1, curvature),
+        tolerance=1e-6,
+        behaviour="the step size below which gradient descent converges, if each change is workers − 1 changes old",
+        mistakes={
+            "that is the limit for fresh gradients; they are workers − 1 changes old": (
+                lambda workers, curvature: 2 / curvature
+            ),
+            "one worker alone has fresh gradients: τ is one less than there are workers": _largest_step,
+            "the limit is that of the step size times the curvature: divide by the curvature": (
+                lambda workers, curvature: _largest_step(workers - 1, 1.0)
+            ),
+        },
+        hints=(
+            "Which formula of the chapter holds for gradients that are τ changes old? What is τ for m workers?",
+            "a λ < 2 sin(π / (2 (2 τ + 1))) with τ = m − 1.",
+            "2 * sin(pi / (2 * (2 * (workers - 1) + 1))) / curvature",
         ),
     ),
 ]
