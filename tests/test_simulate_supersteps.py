@@ -54,6 +54,33 @@ def test_supersteps_are_their_twin(workers, steps, mean, scv, share, slowdown, b
     np.testing.assert_array_equal(result.work[slow], usual[slow] * slowdown)
 
 
+@settings(max_examples=100)
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 9), st.integers(0, 10**6))
+def test_slack_is_its_twin(workers, steps, slack, seed):
+    result = supersteps(workers, steps, seed=seed)
+    ends: list[list[float]] = []
+    for k, row in enumerate(result.work.tolist()):
+        others = max(ends[k - 1 - slack]) if k - 1 - slack >= 0 else 0.0
+        before = ends[-1] if ends else [0.0] * workers
+        ends.append([max(mine, others) + seconds for mine, seconds in zip(before, row, strict=True)])
+    np.testing.assert_allclose(result.finish_times(slack), ends)
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 10**6))
+def test_slack_lies_between_a_barrier_and_none(workers, steps, seed):
+    result = supersteps(workers, steps, seed=seed)
+    ends = [result.finish_times(slack)[-1].max() for slack in range(steps + 1)]
+    assert ends[0] == pytest.approx(result.makespan)  # no time for the barrier itself
+    assert ends[steps - 1] == ends[steps] == pytest.approx(result.without_barriers)
+    assert (np.diff(ends) <= 1e-9).all()
+
+
+@pytest.mark.parametrize("slack", [-1, 0.5, "1", None, True])
+def test_slack_is_a_whole_number(slack):
+    with pytest.raises(ValueError, match="slack"):
+        supersteps(2, 3).finish_times(slack)
+
+
 def test_a_step_of_exponentials_takes_the_harmonic_number():
     case = CASES["tail-04"]  # Rényi: the mean of the largest of n
     for workers, expected in zip(case["inputs"]["n"], case["expected"]["E_max"]["value"], strict=True):
