@@ -22,7 +22,10 @@ FIRST_DAY = np.datetime64("2026-03-02", "D")  # a Monday
 SESSIONS = 3000  # begun on a mean day
 ROW_GROUP = 2000
 USERS, PAGES = 20_000, 3000
-COUNTRIES = "US DE GB FR JP BR IN CA NL ES IT AU SE PL MX KR CH AT DK NO FI PT NZ IS".split()
+COUNTRIES = [
+    *("US", "DE", "GB", "FR", "JP", "BR", "IN", "CA", "NL", "ES", "IT", "AU"),
+    *("SE", "PL", "MX", "KR", "CH", "AT", "DK", "NO", "FI", "PT", "NZ", "IS"),
+]
 KINDS = ("view", "search", "click", "cart", "purchase")
 KIND_SHARES = (0.58, 0.14, 0.18, 0.07, 0.03)
 TYPICAL_MS = {"view": 40.0, "search": 120.0, "click": 25.0, "cart": 60.0, "purchase": 200.0}

@@ -104,8 +104,8 @@ def planned_requests(chunks: pd.DataFrame, hole: int = HOLE) -> pd.DataFrame:
 
     Notes
     -----
-    Arrow joins the ranges of one file when it buffers them beforehand (``pre_buffer``). A hole of g bytes is cheaper to read
-    than to skip where g is below latency times bandwidth. Chapter 04.
+    Arrow joins the ranges of one file when it buffers them beforehand (``pre_buffer``). A hole of g bytes is cheaper to
+    read than to skip where g is below latency times bandwidth. Chapter 04.
 
     References
     ----------
@@ -114,7 +114,8 @@ def planned_requests(chunks: pd.DataFrame, hole: int = HOLE) -> pd.DataFrame:
     if hole < 0:
         raise ValueError(f"hole is {hole!r:.80}; it must be at least 0 bytes")
     requests: list[list] = []
-    for file, offset, size in chunks.sort_values(["file", "offset"])[["file", "offset", "size"]].itertuples(index=False):
+    ranges = chunks[["file", "offset", "size"]].sort_values(["file", "offset"])
+    for file, offset, size in ranges.itertuples(index=False):
         if requests:
             last_file, start, length = requests[-1]
             joined = offset + size - start

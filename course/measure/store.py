@@ -15,7 +15,7 @@ from course.domain import number
 
 
 class Request(NamedTuple):
-    """One read: the file, the first byte and how many bytes came."""
+    """One read: the path of the file, the first byte and how many bytes came."""
 
     file: str
     offset: int
@@ -81,16 +81,15 @@ class Store(LocalFileSystem):
     >>> with store.open(str(data_file("chapters.csv"))) as file:
     ...     _ = file.seek(10)
     ...     start = file.read(5)
-    >>> store.requests
-    [Request(file='chapters.csv', offset=10, size=5)]
-    >>> store.bytes
-    5
+    >>> [(request.offset, request.size) for request in store.requests], store.bytes
+    ([(10, 5)], 5)
 
     Notes
     -----
-    What is read by workers in processes of their own is counted there, and not seen here: take a cluster of threads
-    (``measure.cluster(1, 4, processes=False, local=True)``). Each store is new to Dask, which remembers the footers that it
-    has read through another. Chapters 04 and 18.
+    The requests to one open file are served one after the other, those to different files at once. What is read by
+    workers in processes of their own is counted there, and not seen here: take a cluster of threads
+    (``measure.cluster(1, 4, processes=False, local=True)``). Dask takes each store for another one, and so plans anew;
+    what it read through one it remembers. Chapters 04 and 18.
     """
 
     protocol = "metered"
@@ -142,4 +141,4 @@ class Store(LocalFileSystem):
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         file = super()._open(path, mode=mode, **options)
-        return _MeteredFile(file, os.path.basename(path), self) if "r" in mode else file
+        return _MeteredFile(file, path, self) if "r" in mode else file
