@@ -67,7 +67,7 @@ def build(figure: Figure) -> dict[str, Any]:
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.35))
     left.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), aspect="equal")
     left.set_axis_off()
-    left.set_title("Who owns a key (outside), and what moves (inside)")
+    left.set_title("Owners (outside), moved keys (inside)")
     angle = 2 * np.pi * _PLACES
     bands = {
         name: left.scatter(radius * np.sin(angle), radius * np.cos(angle), s=size, c=np.tile(_STAYS, (720, 1)))
@@ -76,7 +76,8 @@ def build(figure: Figure) -> dict[str, Any]:
     text = left.text(0, 0, "", ha="center", va="center", fontsize=13, color=COLOURS["ink"])
     right.set(xlim=(-0.7, _MOST + 0.7), ylim=(0, 4), xlabel="node (the last, black, has joined)")
     right.set_ylabel("share of keys (mean = 1)")
-    right.set_title("Points make shares even; a dotted line is the expected largest")
+    right.set_title("More points, more even shares")
+    right.set_xticks(range(0, _MOST + 1, 5))
     bars = right.bar(np.arange(_MOST + 1), np.zeros(_MOST + 1), width=0.75, color=[*_SHADES, _NEW])
     right.axhline(1.0, color=COLOURS["grey"], linewidth=1)
     return {
@@ -84,6 +85,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "text": text,
         "bars": list(bars),
         "largest": right.plot([], [], linestyle=":", color=COLOURS["orange"])[0],
+        "label": right.text(_MOST + 0.6, 0, "", ha="right", va="bottom", color=COLOURS["orange"]),
     }
 
 
@@ -104,6 +106,8 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
         bar.set_facecolor(_NEW if node == nodes else _SHADES[min(node, _MOST - 1)])
     line = result["scheme"] == "ring"
     artists["largest"].set_data([-0.7, _MOST + 0.7] if line else [], [result["expected"].largest] * 2 if line else [])
+    artists["label"].set_y(result["expected"].largest + 0.04)
+    artists["label"].set_text("expected largest" if line else "")
 
 
 def finding(result: dict[str, Any]) -> str:
@@ -112,7 +116,7 @@ def finding(result: dict[str, Any]) -> str:
     if result["scheme"] == "ring":
         what = f"{len(relative)} nodes with {result['points']} point{'s' * (result['points'] > 1)} each"
         expected = f" (expected {result['expected'].largest:.2f})"
-        least = f"; the least that can move is 1/{n + 1} = {1 / (n + 1):.1%} on average."
+        least = f"; on average 1/{n + 1} = {1 / (n + 1):.1%} move, the least that can."
     else:
         what, expected = f"Hash modulo {len(relative)}", ""
         least = f"; on average {n}/{n + 1} = {n / (n + 1):.1%} move."
