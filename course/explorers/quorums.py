@@ -77,6 +77,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "strict": left.text(50, 0.06, "", ha="center", va="center", fontsize=12, color=COLOURS["ink"]),
         "read": right.plot([], [], color=COLOURS["blue"], label="read")[0],
         "write": right.plot([], [], color=COLOURS["orange"], linestyle="--", label="write")[0],
+        "available": right.text(98, 0.115, "", ha="right", va="center", linespacing=1.4, color=COLOURS["ink"]),
     }
     left.legend(loc="upper right")
     right.legend(loc="upper right")
@@ -89,6 +90,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
         artists[name].set_data(_GRID, np.maximum(result[name], 1e-9))
     known = result["formula"] is not None and not result["strict"]
     artists["formula"].set_data(_GRID if known else [], np.maximum(result["formula"], 1e-9) if known else [])
+    artists["available"].set_text(f"reads and writes possible:\n{result['available']:.6f}")
     artists["strict"].set_text("r + w > N:\nno read is stale" if result["strict"] else "")
 
 
