@@ -70,14 +70,13 @@ def build(figure: Figure) -> dict[str, Any]:
     left.set(xlabel="ms from the commit to the read", ylabel="share of reads that are stale")
     left.set_title("Stale reads die out after the commit")
     right.set(xlabel="t (ms)", ylabel="share that takes longer than t")
-    right.set_title("Each answer more costs latency")
     artists = {
         "formula": left.plot([], [], color=COLOURS["sky"], linewidth=5, label="formula")[0],
         "stale": left.plot([], [], color=COLOURS["blue"], label="simulated")[0],
         "strict": left.text(50, 0.06, "", ha="center", va="center", fontsize=12, color=COLOURS["ink"]),
         "read": right.plot([], [], color=COLOURS["blue"], label="read")[0],
         "write": right.plot([], [], color=COLOURS["orange"], linestyle="--", label="write")[0],
-        "available": right.text(98, 0.115, "", ha="right", va="center", linespacing=1.4, color=COLOURS["ink"]),
+        "available": right.set_title("Latency"),
     }
     left.legend(loc="upper right")
     right.legend(loc="upper right")
@@ -90,7 +89,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
         artists[name].set_data(_GRID, np.maximum(result[name], 1e-9))
     known = result["formula"] is not None and not result["strict"]
     artists["formula"].set_data(_GRID if known else [], np.maximum(result["formula"], 1e-9) if known else [])
-    artists["available"].set_text(f"reads and writes possible:\n{result['available']:.6f}")
+    artists["available"].set_text(f"Latency; both possible: {result['available']:.6f}")
     artists["strict"].set_text("r + w > N:\nno read is stale" if result["strict"] else "")
 
 
