@@ -37,6 +37,17 @@ def test_store_counts_and_copies_share_the_count(tmp_path):
     assert store.bytes == 0
 
 
+def test_store_counts_what_is_read_into_a_buffer(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_bytes(bytes(range(100)))
+    store, buffer = Store(), bytearray(20)
+    with store.open(file.as_posix()) as opened:
+        opened.seek(90)
+        assert opened.readinto(buffer) == 10
+    assert buffer[:10] == bytes(range(90, 100))
+    assert [(r.offset, r.size) for r in store.requests] == [(90, 10)]
+
+
 def test_stores_differ_and_copies_do_not():
     store = Store()
     assert store != Store()

@@ -35,7 +35,7 @@ _numbers = itertools.count()
 
 
 class _MeteredFile:
-    """An open file whose reads are counted and take the store's time."""
+    """An open file whose `read` and `readinto` are counted and take the store's time."""
 
     def __init__(self, file: Any, path: str, store: Store) -> None:
         self._file, self._path, self._store = file, path, store
@@ -45,6 +45,12 @@ class _MeteredFile:
         data = self._file.read(size)
         self._store._served(Request(self._path, offset, len(data)))
         return data
+
+    def readinto(self, buffer: Any) -> int:
+        offset = self._file.tell()
+        size = self._file.readinto(buffer)
+        self._store._served(Request(self._path, offset, size))
+        return size
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

@@ -147,11 +147,11 @@ def _best_quorum(replicas: int, share: float) -> tuple[int, int]:
 
 def _judge_quorum(args: tuple[Any, ...], result: Any) -> str | None:
     replicas, share = args
-    if not isinstance(result, list | tuple) or len(result) != 2:
+    if not isinstance(result, list | tuple | np.ndarray) or len(result) != 2:
         return "expected a pair (r, w)"
-    if not all(type(q) is int and 1 <= q <= replicas for q in result):
-        return f"each of r and w is a whole number from 1 to {replicas}; got {tuple(result)}"
-    read, write = result
+    if not all(isinstance(q, int | np.integer) and 1 <= q <= replicas for q in result):
+        return f"each of r and w is a whole number from 1 to {replicas}"
+    read, write = (int(q) for q in result)
     if read + write <= replicas:
         return f"r + w is {read + write}: a read of {read} can miss a write of {write}; they must meet"
     best = _mean_latency(replicas, share, *_best_quorum(replicas, share))
@@ -389,7 +389,7 @@ EXERCISES = [
         mistakes={
             "nobody chooses whether the network loses messages; the theorem is about what happens when it does": "two",
             "that is the else of PACELC; CAP says nothing about latency": "fast",
-            "without partitions both can be had; the theorem needs messages that are lost": "eventual",
+            "a network that is known to lose nothing allows both; the theorem needs messages that may be lost": "eventual",
         },
         hints=(
             "Read the sentence of Gilbert and Lynch again: what does it assume of the network?",
