@@ -389,7 +389,7 @@ EXERCISES = [
         mistakes={
             "nobody chooses whether the network loses messages; the theorem is about what happens when it does": "two",
             "that is the else of PACELC; CAP says nothing about latency": "fast",
-            "a network that is known to lose nothing allows both; the theorem needs messages that may be lost": "eventual",
+            "a network known to lose nothing allows both; the theorem needs messages that may be lost": "eventual",
         },
         hints=(
             "Read the sentence of Gilbert and Lynch again: what does it assume of the network?",
