@@ -9,6 +9,8 @@
 `closed_load`        requests of clients who wait for each answer (a closed load)
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
+`Store`              files behind a latency and a bandwidth; it counts requests and bytes
+`column_chunks`      what the footers of Parquet files say; `planned_requests`: by which requests it is read
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
@@ -20,8 +22,10 @@ from __future__ import annotations
 from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
+from course.measure.footers import column_chunks, planned_requests
 from course.measure.recording import Recorder, record
 from course.measure.start import cluster
+from course.measure.store import Request, Store
 from course.measure.workloads import Load, closed_load, forget_durations, poisson_load, run_graph
 
 __all__ = [
@@ -30,11 +34,15 @@ __all__ = [
     "Load",
     "Machine",
     "Recorder",
+    "Request",
+    "Store",
     "calibrate",
     "closed_load",
     "cluster",
+    "column_chunks",
     "compare",
     "forget_durations",
+    "planned_requests",
     "poisson_load",
     "record",
     "run_graph",
