@@ -96,7 +96,8 @@ def mornings(
     -----
     The tasks of users 1 to 3 come at random in 200 / (load × workers) seconds, the 80 of user 0 at a random instant of
     the first half. Deadlines are twice the service and another 0 to 8 s after the arrival. One task in five is urgent.
-    A model of the course, no recording of a cluster. Taught in chapter 06.
+    A model, no recording of a cluster. Taught in chapter 06. Source: made for this course; log-normal services as in
+    Feitelson: Workload Modeling for Computer Systems Performance Evaluation. Cambridge University Press 2015.
     """
     load, scv = scalar("load", load, low=0.01, high=100.0), scalar("scv", scv, low=0.0, high=100.0)
     workers, days = whole("workers", workers, low=1, high=1000), whole("days", days, low=1, high=500)
@@ -215,6 +216,11 @@ def race(tasks: Mornings, strategies: Iterable[str] = tuple(STRATEGIES)) -> dict
     Notes
     -----
     Taught in chapter 06.
+
+    References
+    ----------
+    Ghodsi, Zaharia, Hindman, Konwinski, Shenker, Stoica: Dominant resource fairness: fair allocation of multiple
+    resource types. NSDI 2011 (sharing incentive).
     """
     if not isinstance(tasks, Mornings):
         raise ValueError(f"tasks is {tasks!r:.80}; it must be what simulate.mornings returns")
