@@ -48,7 +48,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "own": left.plot([], [], "s", color=COLOURS["grey"], markersize=8, label="an own part of everything")[0],
         "fair": left.plot([], [], "D", color=COLOURS["orange"], markersize=10, label="dominant resource fairness")[0],
     }
-    left.legend(loc="upper right", fontsize=8.5)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=8.5)
     right.set(ylim=(0, 1.02), xlim=(-0.6, 1.6), ylabel="share of the resource")
     right.set_xticks([0, 1], ["CPUs (9)", "memory (18 GB)"])
     right.grid(False, axis="x")
@@ -115,5 +115,5 @@ explorer = Explorer(
         "Opposites": {"cpu_a": 1, "memory_a": 9, "cpu_b": 4, "memory_b": 1},
     },
     width=9.5,
-    height=3.9,
+    height=4.5,
 )

@@ -205,8 +205,8 @@ EXERCISES = [
         },
         hints=(
             "Begin with the user who wants least: can everybody have that much?",
-            "Go through the users by ascending wish. Each gets the smaller of their wish and an equal part of what is left.",
-            "left = capacity; for the k-th smallest of n wishes: get = min(wish, left / (n − k)) with k from 0; left −= get.",
+            "Go through the users by ascending wish: each gets the wish, or, if less, an equal part of the rest.",
+            "For the k-th smallest of n wishes (k from 0): get = min(wish, left / (n − k)); left −= get.",
         ),
     ),
     Exercise(
@@ -293,7 +293,7 @@ EXERCISES = [
         },
         hints=(
             "With K tasks left, what is the probability that one random node holds no data of them?",
-            "(1 − K/M)^R for one node, and to the power D for D nodes. One minus that is found; average over K = 1 … N.",
+            "(1 − K/M)^R for one node, and to the power D for D nodes. Average one minus that over K = 1 … N.",
             "sum(1 - (1 - k / nodes) ** (copies * offers) for k in range(1, tasks + 1)) / tasks",
         ),
     ),
@@ -339,7 +339,7 @@ EXERCISES = [
         hints=(
             "What does earliest deadline first do with a task that is already late, or about to be?",
             "Tasks cost different amounts of work, and count the same. Which are cheap to save?",
-            "Return the guesses: shortest first. Even better is a mixture, such as the deadline plus some times the guess.",
+            "Return the guesses: shortest first. Better still is a mixture: the deadline plus 5 times the guess.",
         ),
     ),
 ]
