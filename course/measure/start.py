@@ -179,6 +179,7 @@ def _local(
             "scheduler_kwargs": {"dashboard": dashboard},
             **options,
         }
+        _keep_back_timers()
         running = None
         if processes:
             try:
@@ -289,6 +290,24 @@ def _unchanged_environment() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Tell whether a record of asyncio is anything else than the timer of a connection that was closed meanwhile."""
+    error = record.exc_info[1] if record.exc_info else None
+    timer = isinstance(error, TimeoutError) and str(error) == "Timeout"
+    return not (timer and record.getMessage().startswith("Future exception was never retrieved"))
+
+
+def _keep_back_timers() -> None:
+    """Keep back what asyncio logs, much later, about the timers of connections that ended with their cluster.
+
+    Dask sends messages in batches and waits for the next one with a timer. When the cluster is closed during that wait
+    (one time in some hundreds), the timer runs out with nobody to hear of it.
+    """
+    log = logging.getLogger("asyncio")
+    if _is_news not in log.filters:
+        log.addFilter(_is_news)
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from course.simulate.checkpoints import Checkpointed, checkpoint
 from course.simulate.compiled import warm_up
 from course.simulate.dask.policy import Dask
 from course.simulate.delay import Delay, locality
+from course.simulate.dispatching import Dispatched, dispatch
 from course.simulate.distributions import DISTRIBUTIONS, random_times
 from course.simulate.faults import DELIVERY, Heartbeats, Machines, Messages, data_loss, heartbeats, machines, messages
 from course.simulate.jobs import Jobs, jobs
@@ -41,6 +42,7 @@ from course.simulate.static_policies import STATIC_POLICIES
 from course.simulate.statistics import batch_means
 from course.simulate.stealing import Stealing
 from course.simulate.storage import Quorum, Ring, cache, quorum, ring, stream, zipf_stream
+from course.simulate.strategies import METRICS, STRATEGIES, Mornings, mornings, race
 from course.simulate.supersteps import MapReduce, Supersteps, mapreduce, supersteps
 from course.simulate.sweep import sweep
 from course.simulate.tails import Hedged, Speculated, fan_out, hedge, hedged_queues, speculate
@@ -50,12 +52,14 @@ __all__ = [
     "DELIVERY",
     "DISCIPLINES",
     "DISTRIBUTIONS",
+    "METRICS",
     "OUTCOMES",
     "POLICIES",
     "SCALERS",
     "SHEDDING",
     "SIMULATORS",
     "STATIC_POLICIES",
+    "STRATEGIES",
     "Balanced",
     "Checkpointed",
     "CircuitBreaker",
@@ -63,12 +67,14 @@ __all__ = [
     "Cluster",
     "Dask",
     "Delay",
+    "Dispatched",
     "Heartbeats",
     "Hedged",
     "Jobs",
     "Machines",
     "MapReduce",
     "Messages",
+    "Mornings",
     "Observed",
     "Predictive",
     "Quorum",
@@ -98,6 +104,7 @@ __all__ = [
     "correct_omission",
     "daily_load",
     "data_loss",
+    "dispatch",
     "fan_out",
     "heartbeats",
     "hedge",
@@ -107,9 +114,11 @@ __all__ = [
     "machines",
     "mapreduce",
     "messages",
+    "mornings",
     "optimal",
     "queue",
     "quorum",
+    "race",
     "random_queue",
     "random_times",
     "ring",

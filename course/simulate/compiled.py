@@ -44,6 +44,7 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
     from course.simulate.architectures import ARCHITECTURES, architecture
     from course.simulate.balancing import balance, balls
     from course.simulate.checkpoints import checkpoint
+    from course.simulate.dispatching import dispatch
     from course.simulate.faults import data_loss
     from course.simulate.jobs import MOST_JOBS, jobs
     from course.simulate.load_generators import closed_loop
@@ -65,6 +66,7 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
         ("task graphs as on Dask", lambda: run(graph, 2, "dask")),
         ("static schedules", lambda: (optimal(graph, Cluster(2)), run(graph, 2, "heft"))),
         *((f"queues: {name}", lambda name=name: _queue_once(queue, gaps, name)) for name in DISCIPLINES),
+        ("tasks that wait for workers", lambda: dispatch(gaps, gaps, 2)),
         ("customers and balls sent to servers", lambda: (balance(gaps, gaps, 2), balls(2, 2, 2))),
         ("caches", lambda: [cache([0, 1, 0], 1, policy) for policy in EVICTIONS]),
         ("users that share resources", lambda: share(gaps, [0, 1, 0], gaps, gaps, 1.0)),

@@ -618,3 +618,13 @@ def test_compare_refuses():
         compare(time.time, time.time, runs=2)
     with pytest.raises(ValueError, match="baseline"):
         Comparison.of([1.0, 0.0, 1.0], [1.0] * 3)
+
+
+def test_only_the_timers_of_closed_connections_are_kept_back(caplog):
+    with cluster(1, processes=False, dashboard=False, local=True):
+        pass
+    log = logging.getLogger("asyncio")
+    for error in (TimeoutError("Timeout"), TimeoutError("no answer"), ValueError("Timeout")):
+        log.error("Future exception was never retrieved\nfuture: …", exc_info=error)
+    logged = [str(record.exc_info[1]) for record in caplog.records if record.name == "asyncio" and record.exc_info]
+    assert logged == ["no answer", "Timeout"]
