@@ -2,12 +2,14 @@
 
 ===================  ===============================================================================
 `cluster`            start a local cluster, or join the one that Dask's configuration names
+`expect_faults`      keep Dask's log of workers that we kill out of the output
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
 `forget_durations`   make the scheduler forget how long tasks took
 `poisson_load`       requests at Poisson instants to a Dask service
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
+`record_messages`    every message of a run, and the transitions of every task, as a `Conversation`
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
@@ -19,22 +21,27 @@ from __future__ import annotations
 from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
+from course.measure.messages import Conversation, Message, record_messages
 from course.measure.recording import Recorder, record
-from course.measure.start import cluster
+from course.measure.start import cluster, expect_faults
 from course.measure.workloads import Load, forget_durations, poisson_load, run_graph
 
 __all__ = [
     "Comparison",
+    "Conversation",
     "Estimate",
     "Load",
     "Machine",
+    "Message",
     "Recorder",
     "calibrate",
     "cluster",
     "compare",
+    "expect_faults",
     "forget_durations",
     "poisson_load",
     "record",
+    "record_messages",
     "run_graph",
     "workloads",
 ]
