@@ -125,8 +125,9 @@ def finding(result: dict[str, Any]) -> str:
     simulated = _say(result["simulated"]) if result["simulated"] > 0 else "none seen"
     workers = "1 worker" if result["workers"] == 1 else f"{result['workers']:,} workers"
     return (
-        f"A dead worker is noticed after {result['detection']:.3g} s on average; {workers} give {_say(result['formula'])} "
-        f"false suspicions a day (simulated: {simulated}), for {_say(result['messages'])} heartbeats a second."
+        f"A dead worker is noticed after {result['detection']:.3g} s on average; {workers} give "
+        f"{_say(result['formula'])} false suspicions a day (simulated: {simulated}), "
+        f"for {_say(result['messages'])} heartbeats a second."
     )
 
 

@@ -98,7 +98,11 @@ def _merged(messages: Sequence[Any]) -> list[tuple[Any, int]]:
 
 
 def state_machine(
-    transitions: Mapping[tuple[str, str], int], axes: Axes, places: Mapping[str, tuple[float, float]], *, title: str = ""
+    transitions: Mapping[tuple[str, str], int],
+    axes: Axes,
+    places: Mapping[str, tuple[float, float]],
+    *,
+    title: str = "",
 ) -> None:
     """Draw the states of tasks and, on the arrows, how often a task went from one to another.
 
@@ -132,8 +136,8 @@ def state_machine(
             axes.text(*((start + stop) / 2 + side), str(number), ha="center", va="center", fontsize=9.5,
                       color=COLOURS["ink"], bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
         for state in states:
-            axes.text(*places[state], state, ha="center", va="center", fontsize=9.5,
-                      bbox={"boxstyle": "round,pad=0.4", "facecolor": "#DCECF6", "edgecolor": COLOURS["blue"]})  # fmt: skip
+            box = {"boxstyle": "round,pad=0.4", "facecolor": "#DCECF6", "edgecolor": COLOURS["blue"]}
+            axes.text(*places[state], state, ha="center", va="center", fontsize=9.5, bbox=box)
         drawn = np.array([places[state] for state in states] or [(0, 0)], dtype=float)
         (left, low), (right, high) = drawn.min(axis=0), drawn.max(axis=0)
         axes.set(xlim=(left - 0.5, right + 0.5), ylim=(low - 0.3, high + 0.3), aspect="equal")
