@@ -140,7 +140,7 @@ explorer = Explorer(
     finding=finding,
     controls={
         "period": Choice("Heartbeat (s)", [0.1, 0.25, 0.5, 1.0, 2.0, 5.0], 1.0, style="slider"),
-        "patience": Float("Time-out (beats)", 1.0, 20.0, 3.5, step=0.5, format=".1f"),
+        "patience": Float("Time-out (beats)", 1.0, 20.0, 2.5, step=0.5, format=".1f"),
         "loss": Float("Lost", 0.0, 0.5, 0.01, step=0.01, format=".2f"),
         "delay": Float("Mean delay (s)", 0.0, 2.0, 0.0, step=0.05, format=".2f"),
         "workers": Choice("Workers", [1, 10, 100, 1000, 10_000], 1000, style="slider"),
@@ -149,7 +149,7 @@ explorer = Explorer(
         "Impatient": {"patience": 1.5},
         "Dask's floor": {"period": 0.5, "patience": 10.0},
         "Slow network": {"loss": 0.0, "delay": 0.5},
-        "Twice the heartbeats": {"period": 0.5, "patience": 7.0},
+        "Twice the heartbeats": {"period": 0.5, "patience": 5.0},
         "Bad network, patient": {"loss": 0.3, "patience": 20.0},
     },
 )

@@ -92,7 +92,7 @@ EXERCISES = [
         points=1,
         minutes=5,
         value=4 * 1000 + 2 * 1 + 3 * 200,
-        tolerance=0.0005,
+        tolerance=0.0001,
         behaviour="the messages on the streams of the scheduler, of all kinds that the chapter's formula counts",
         mistakes={
             "you counted every result as wanted; the client holds only the last one": 6 * 1000 + 3 * 200,
