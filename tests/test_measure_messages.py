@@ -15,8 +15,9 @@ from distributed import wait
 from matplotlib.figure import Figure
 
 from course import plots
-from course.measure import Conversation, Message, cluster, expect_faults, record_messages
-from course.measure.listeners import Ear, keys_of
+from course.measure import Conversation, Message, cluster, expect_faults, listeners, record_messages
+from course.measure.listeners import Tap, keys_of
+from course.measure.messages import _fill
 
 QUIET = {
     "distributed.scheduler.work-stealing": False,
@@ -95,11 +96,11 @@ def test_what_was_wrapped_is_put_back():
     def tables(dask_scheduler):
         names = [*dask_scheduler.stream_handlers.values(), *dask_scheduler.handlers.values()]
         streams = [*dask_scheduler.stream_comms.values(), *dask_scheduler.client_comms.values()]
-        return [f.__qualname__ for f in names if "Ear" in f.__qualname__] + [s for s in streams if "send" in vars(s)]
+        return [f.__qualname__ for f in names if "Tap" in f.__qualname__] + [s for s in streams if "send" in vars(s)]
 
     def worker_tables(dask_worker):
         names = [*dask_worker.stream_handlers.values(), *dask_worker.handlers.values()]
-        return [f.__qualname__ for f in names if "Ear" in f.__qualname__], "send" in vars(dask_worker.batched_stream)
+        return [f.__qualname__ for f in names if "Tap" in f.__qualname__], "send" in vars(dask_worker.batched_stream)
 
     with threads() as client:
         with record_messages(client):
@@ -129,6 +130,43 @@ def test_an_error_in_the_block_is_not_hidden():
             block(client)
         assert kept[0].counts()["compute-task"] == 1
         assert client.submit(abs, -3).result() == 3
+
+
+def test_a_recording_that_fails_says_so(monkeypatch):
+    def broken(*_, dask_scheduler):
+        raise RuntimeError("lost")
+
+    with threads(1) as client:
+        monkeypatch.setattr(listeners, "collect_scheduler", broken)
+        with pytest.raises(RuntimeError, match="lost"), record_messages(client):
+            pass
+        assert "send" not in vars(client.scheduler_comm)
+
+
+def told(notes, workers, batches=()):
+    """What the scheduler's listener says."""
+    return {"own": "scheduler", "notes": notes, "workers": workers, "batches": batches, "transitions": []}
+
+
+def test_a_successor_of_the_same_name_is_the_same_party():
+    heard = Conversation()
+    batches = [["scheduler", "tcp://a", 3, 2], ["scheduler", "tcp://b", 4, 1]]
+    _fill(heard, "me", told([], {"tcp://a": "0", "tcp://b": "0"}, batches), [], 0.0)
+    assert heard.parties == ("client", "scheduler", "worker 0")
+    assert heard.batches == {("scheduler", "worker 0"): (7, 3)}
+
+
+def test_messages_that_say_the_same_are_matched_in_order():
+    """Three reports in one batch, and a fourth that was sent before the scheduler listened."""
+    heard = Conversation()
+    there = ["tcp://a", "scheduler", "log-event", []]
+    here = ["scheduler", "tcp://a", "ask", []]
+    notes = [[1.30, *there], [1.31, *there], [1.32, *there], [2.0, *here], [2.1, *here]]
+    worker = [[0.9, *there], [1.0, *there], [1.1, *there], [1.2, *there], [1.9, *here], [2.3, *here], [2.4, *here]]
+    other = {"own": "tcp://a", "notes": worker, "batches": [], "transitions": []}
+    _fill(heard, "me", told(notes, {"tcp://a": "0"}), [other], 0.5)
+    assert [(round(m.sent + 0.5, 2), round(m.received + 0.5, 2)) for m in heard.messages] == [
+        (1.0, 1.30), (1.1, 1.31), (1.2, 1.32), (2.0, 2.3), (2.1, 2.4)]  # fmt: skip
 
 
 @pytest.fixture
@@ -164,8 +202,9 @@ def test_faults_are_kept_back_and_others_not(logged):
     with expect_faults():
         logger.warning("Worker failed to heartbeat for 5s; removing")
         logger.warning("something else entirely")
+        logger.warning("Failed to deserialize, entirely")
     logger.warning("Worker failed to heartbeat for 6s; removing")
-    assert [text[-8:] for text in logged] == ["entirely", "removing"]
+    assert [text[-8:] for text in logged] == ["entirely", "entirely", "removing"]
 
 
 @pytest.mark.parametrize(
@@ -177,18 +216,18 @@ def test_keys_of(message, keys):
     assert keys_of(message) == keys
 
 
-def test_an_ear_notes_what_was_sent_only_if_it_was():
+def test_a_tap_notes_what_was_sent_only_if_it_was():
     class Stream:
         message_count = batch_count = 0
 
         def send(self, *messages):
             raise OSError("closed")
 
-    stream, ear = Stream(), Ear("me")
-    ear.sender(stream, "you")
+    stream, tap = Stream(), Tap("me")
+    tap.sender(stream, "you")
     with pytest.raises(OSError, match="closed"):
         stream.send({"op": "hello"})
-    assert ear.stop()["notes"] == []
+    assert tap.stop()["notes"] == []
     assert "send" not in vars(stream)
 
 

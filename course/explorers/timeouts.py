@@ -63,6 +63,7 @@ def compute(period: float, patience: float, loss: float, delay: float, workers: 
         "workers": workers,
         "curve": mistakes_a_day(_GRID, period, loss, delay, workers),
         "formula": float(mistakes_a_day(patience, period, loss, delay, workers)),
+        "seen": int(alive.false_suspicions.sum()),
         "simulated": alive.false_suspicions.sum() / (_BEATS * period) * _DAY * workers,
         "detection": float(detection.mean()),
         "noticed": np.searchsorted(detection, _BEYOND * longest, side="right") / len(detection),
@@ -122,7 +123,8 @@ def _say(number: float) -> str:
 
 def finding(result: dict[str, Any]) -> str:
     """Say the time to detection, the mistakes by formula and by simulation, and the messages."""
-    simulated = _say(result["simulated"]) if result["simulated"] > 0 else "none seen"
+    seen = result["seen"]  # few mistakes make a coarse estimate
+    simulated = f"{_say(result['simulated'])}, from the {seen:,} seen" if seen else "none seen"
     workers = "1 worker" if result["workers"] == 1 else f"{result['workers']:,} workers"
     return (
         f"A dead worker is noticed after {result['detection']:.3g} s on average; {workers} give "

@@ -23,7 +23,7 @@ from distributed import Scheduler, SchedulerPlugin, Worker, WorkerPlugin
 CALLS = ("heartbeat_worker", "gather", "get_data")
 
 
-class Ear:
+class Tap:
     """Notes what passes through tables of handlers and through senders, until it is told to stop.
 
     Each note is (time, sender, receiver, kind, keys); whoever does not say is ``None``.
@@ -107,18 +107,18 @@ class SchedulerListener(SchedulerPlugin):
 
     async def start(self, scheduler: Scheduler) -> None:
         """Listen to all that is there."""
-        self.ear = Ear("scheduler")
-        self.ear.table(scheduler.stream_handlers, list(scheduler.stream_handlers))
-        self.ear.table(scheduler.handlers, [kind for kind in CALLS if kind in scheduler.handlers])
+        self.tap = Tap("scheduler")
+        self.tap.table(scheduler.stream_handlers, list(scheduler.stream_handlers))
+        self.tap.table(scheduler.handlers, [kind for kind in CALLS if kind in scheduler.handlers])
         for client, stream in scheduler.client_comms.items():
-            self.ear.sender(stream, client)
+            self.tap.sender(stream, client)
         for address in scheduler.workers:
             self.add_worker(scheduler, address)
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """Listen to a worker."""
         self.workers[worker] = str(scheduler.workers[worker].name)
-        self.ear.sender(scheduler.stream_comms[worker], worker)
+        self.tap.sender(scheduler.stream_comms[worker], worker)
 
     def transition(self, key: Any, start: str, finish: str, *_: Any, **__: Any) -> None:
         """Count a transition."""
@@ -134,14 +134,14 @@ class WorkerListener(WorkerPlugin):
 
     def setup(self, worker: Worker) -> None:
         """Listen."""
-        self.ear = Ear(worker.address)
-        self.ear.table(worker.stream_handlers, list(worker.stream_handlers))
-        self.ear.table(worker.handlers, [kind for kind in CALLS if kind in worker.handlers])
-        self.ear.sender(worker.batched_stream, "scheduler")
+        self.tap = Tap(worker.address)
+        self.tap.table(worker.stream_handlers, list(worker.stream_handlers))
+        self.tap.table(worker.handlers, [kind for kind in CALLS if kind in worker.handlers])
+        self.tap.sender(worker.batched_stream, "scheduler")
 
     def teardown(self, worker: Worker) -> None:
         """Stop listening."""
-        self.ear.stop()
+        self.tap.stop()
 
     def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
         """Count a transition."""
@@ -150,19 +150,19 @@ class WorkerListener(WorkerPlugin):
 
 def count_notes(name: str, dask_scheduler: Scheduler) -> int:
     """Return how many messages, but for heartbeats, the scheduler has noted."""
-    return sum("heartbeat" not in note[3] for note in dask_scheduler.plugins[name].ear.notes)
+    return sum("heartbeat" not in note[3] for note in dask_scheduler.plugins[name].tap.notes)
 
 
 def collect_scheduler(name: str, dask_scheduler: Scheduler) -> dict[str, Any]:
     """Stop listening; return what was noted."""
     listener = dask_scheduler.plugins[name]
-    return {**listener.ear.stop(), "workers": listener.workers, "transitions": _plain(listener.transitions)}
+    return {**listener.tap.stop(), "workers": listener.workers, "transitions": _plain(listener.transitions)}
 
 
 def collect_worker(name: str, dask_worker: Worker) -> dict[str, Any]:
     """Stop listening; return what was noted."""
     listener = dask_worker.plugins[name]
-    return {**listener.ear.stop(), "transitions": _plain(listener.transitions)}
+    return {**listener.tap.stop(), "transitions": _plain(listener.transitions)}
 
 
 def _plain(transitions: Counter[tuple[str, str]]) -> list[list[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +96,7 @@ def record_messages(client: Client, *, wait: float = 2.0) -> Iterator[Conversati
     Yields
     ------
     Conversation
-        It is empty inside the block.
+        It is empty inside the block; filled after it, also when the block raised.
 
     Notes
     -----
@@ -119,27 +119,32 @@ def record_messages(client: Client, *, wait: float = 2.0) -> Iterator[Conversati
     """
     name = f"course-messages-{uuid.uuid4().hex}"
     heard = Conversation()
-    ear = listeners.Ear(client.id)
+    tap = listeners.Tap(client.id)
     with _by_value(listeners):
         client.register_plugin(listeners.WorkerListener(name))
         client.register_plugin(listeners.SchedulerListener(name))
-    ear.table(client._stream_handlers, list(client._stream_handlers))
-    ear.sender(client.scheduler_comm, SCHEDULER)
+    tap.table(client._stream_handlers, list(client._stream_handlers))
+    tap.sender(client.scheduler_comm, SCHEDULER)
     since = time.time()
+    failed = True
     try:
         yield heard
+        failed = False
     finally:
-        with contextlib.suppress(Exception), _by_value(listeners):
-            _settle(client, name, wait)
-            until = time.time()
-            scheduler = client.run_on_scheduler(listeners.collect_scheduler, name)
-            workers = client.run(listeners.collect_worker, name, on_error="ignore")
-            _fill(heard, client.id, scheduler, [ear.stop(), *workers.values()], since)
-            heard.duration = until - since
-        ear.stop()
-        with contextlib.suppress(Exception):
-            client.unregister_scheduler_plugin(name)
-            client.unregister_worker_plugin(name)
+        # Nothing may hide what the block raised, which is the likely reason (the cluster is gone).
+        quiet = contextlib.suppress(Exception) if failed else contextlib.nullcontext()
+        try:
+            with quiet, _by_value(listeners):
+                _settle(client, name, wait)
+                heard.duration = time.time() - since
+                scheduler = client.run_on_scheduler(listeners.collect_scheduler, name)
+                workers = client.run(listeners.collect_worker, name, on_error="ignore")
+                _fill(heard, client.id, scheduler, [tap.stop(), *workers.values()], since)
+        finally:
+            tap.stop()
+            with quiet:
+                client.unregister_scheduler_plugin(name)
+                client.unregister_worker_plugin(name)
 
 
 def _settle(client: Client, name: str, limit: float) -> None:
@@ -158,7 +163,7 @@ def _fill(
     names = {client: "client", SCHEDULER: SCHEDULER} | {address: f"worker {label}" for address, label in workers}
 
     # When the other end sent or received a message, by what it says; the same can be said several times, in order.
-    other_end: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    other_end: dict[tuple[Any, ...], deque[float]] = defaultdict(deque)
     asked = []
     for other in others:
         for when, sender, receiver, kind, keys in other["notes"]:
@@ -169,27 +174,34 @@ def _fill(
             else:
                 other_end[sender, receiver, kind, *keys].append(when)
 
+    # The remote calls of the client do not say who calls.
+    notes = [(when, client if sender is None else sender, *rest) for when, sender, *rest in scheduler["notes"]]
     messages = []
-    for when, sender, receiver, kind, keys in scheduler["notes"]:
-        sender = client if sender is None else sender  # the remote calls of the client do not say who calls
-        times = other_end.get((sender, receiver, kind, *keys), [])
-        outgoing = sender == SCHEDULER
-        fits = [t for t in times if (t >= when - _CLOCK if outgoing else t <= when + _CLOCK)]
-        other = fits[0 if outgoing else -1] if fits else when
-        if fits and outgoing:
-            times.remove(other)
-        messages.append((when, other, sender, receiver, kind, keys) if outgoing else
-                        (other, when, sender, receiver, kind, keys))  # fmt: skip
+    # Streams keep the order, so what was sent is matched with its arrival from the first message on, and what arrived
+    # with its sending from the last one back: the others began to listen before the scheduler, and heard more.
+    for when, sender, receiver, kind, keys in (note for note in notes if note[1] == SCHEDULER):
+        times = other_end[sender, receiver, kind, *keys]
+        while times and times[0] < when - _CLOCK:
+            times.popleft()
+        messages.append((when, times.popleft() if times else when, sender, receiver, kind, keys))
+    for when, sender, receiver, kind, keys in (note for note in reversed(notes) if note[1] != SCHEDULER):
+        times = other_end[sender, receiver, kind, *keys]
+        while times and times[-1] > when + _CLOCK:
+            times.pop()
+        messages.append((times.pop() if times else when, when, sender, receiver, kind, keys))
     messages = [each for each in [*messages, *asked] if each[2] in names and each[3] in names and each[0] >= since]
     heard.messages = tuple(
         Message(kind, names[sender], names[receiver], sent - since, max(received, sent) - since, tuple(keys))
         for sent, received, sender, receiver, kind, keys in sorted(messages, key=lambda each: each[:2])
     )
-    heard.parties = tuple(names.values())
+    # A worker that replaced another one has its name, and is the same party.
+    heard.parties = tuple(dict.fromkeys(names.values()))
     for source in [scheduler, *others]:
         for sender, receiver, number, batches in source["batches"]:
             if sender in names and receiver in names:
-                heard.batches[names[sender], names[receiver]] = (number, batches)
+                ends = names[sender], names[receiver]
+                before = heard.batches.get(ends, (0, 0))
+                heard.batches[ends] = (before[0] + number, before[1] + batches)
     heard.scheduler_transitions.update({(a, b): n for a, b, n in scheduler["transitions"]})
     for other in others:
         heard.worker_transitions.update({(a, b): n for a, b, n in other.get("transitions", [])})
