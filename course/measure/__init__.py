@@ -2,6 +2,7 @@
 
 ===================  ===============================================================================
 `cluster`            start a local cluster, or join the one that Dask's configuration names
+`expect_faults`      keep Dask's log of workers that we kill out of the output
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
 `forget_durations`   make the scheduler forget how long tasks took
@@ -11,6 +12,7 @@
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `Store`              files behind a latency and a bandwidth; it counts requests and bytes
 `column_chunks`      what the footers of Parquet files say; `planned_requests`: by which requests it is read
+`record_messages`    every message of a run, and the transitions of every task, as a `Conversation`
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
@@ -23,16 +25,19 @@ from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
+from course.measure.messages import Conversation, Message, record_messages
 from course.measure.recording import Recorder, record
-from course.measure.start import cluster
+from course.measure.start import cluster, expect_faults
 from course.measure.store import Request, Store
 from course.measure.workloads import Load, closed_load, forget_durations, poisson_load, run_graph
 
 __all__ = [
     "Comparison",
+    "Conversation",
     "Estimate",
     "Load",
     "Machine",
+    "Message",
     "Recorder",
     "Request",
     "Store",
@@ -41,10 +46,12 @@ __all__ = [
     "cluster",
     "column_chunks",
     "compare",
+    "expect_faults",
     "forget_durations",
     "planned_requests",
     "poisson_load",
     "record",
+    "record_messages",
     "run_graph",
     "workloads",
 ]

@@ -6,6 +6,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import cloudpickle
@@ -130,16 +131,16 @@ def record(client: Client, *, wait: float = 10.0) -> Iterator[Recorder]:
 
 
 @contextlib.contextmanager
-def _by_value() -> Iterator[None]:
-    """Let the plugins travel by value, so that the other side need not have this package."""
-    if plugins.__name__ in cloudpickle.list_registry_pickle_by_value():
+def _by_value(module: ModuleType = plugins) -> Iterator[None]:
+    """Let the plugins of a module travel by value, so that the other side need not have this package."""
+    if module.__name__ in cloudpickle.list_registry_pickle_by_value():
         yield
         return
-    cloudpickle.register_pickle_by_value(plugins)
+    cloudpickle.register_pickle_by_value(module)
     try:
         yield
     finally:
-        cloudpickle.unregister_pickle_by_value(plugins)
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def _wait(client: Client, name: str, limit: float) -> int:

@@ -317,8 +317,15 @@ def _quiet_close() -> Iterator[None]:
     Only records of connection loss, and of workers that are stopped in mid-task, are kept back, and only
     while the cluster closes.
     """
+    with _kept_back():
+        yield
+
+
+@contextlib.contextmanager
+def _kept_back(*more: str) -> Iterator[None]:
+    """Keep back records of lost connections and stopped workers, and those that hold one of the given texts."""
     expected = ("CommClosed", "Connection to", "still alive after", "lost connection", "Removing worker",
-                "retire", "Lost connection", "heartbeat", "Async instruction")  # fmt: skip
+                "retire", "Lost connection", "heartbeat", "Async instruction", *more)  # fmt: skip
 
     def keep(record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -333,3 +340,21 @@ def _quiet_close() -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.removeFilter(keep)
+
+
+@contextlib.contextmanager
+def expect_faults() -> Iterator[None]:
+    """Keep back what Dask logs, on standard error, about workers that are killed or frozen inside the block.
+
+    Only records of lost connections, of missed heartbeats, of workers that are restarted and of tasks that fail are
+    kept back, and only those of this process: of its nannies, its scheduler, and workers that are its threads.
+    Chapters 07 and 16.
+
+    Examples
+    --------
+    >>> with expect_faults():
+    ...     logging.getLogger("distributed.scheduler").warning("Worker failed to heartbeat for 5s; removing")
+    """
+    with _kept_back("Restarting worker", "Worker process", "marked as failed", "will be recomputed", "Compute Failed",
+                    "imed out"):  # fmt: skip
+        yield

@@ -1,8 +1,12 @@
 """Pictures of traces, graphs and curves, in one style; each with a text that says what it shows."""
 
 from course.plots.graphs import draw_graph
+from course.plots.protocols import SCHEDULER_STATES, WORKER_STATES, sequence, state_machine
 from course.plots.show import show
 from course.plots.style import COLOURS, style, subplots
 from course.plots.traces import gantt, running
 
-__all__ = ["COLOURS", "draw_graph", "gantt", "running", "show", "style", "subplots"]
+__all__ = [
+    "COLOURS", "SCHEDULER_STATES", "WORKER_STATES", "draw_graph", "gantt", "running", "sequence", "show",
+    "state_machine", "style", "subplots",
+]  # fmt: skip
