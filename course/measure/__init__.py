@@ -2,6 +2,7 @@
 
 ===================  ===============================================================================
 `cluster`            start a local cluster, or join the one that Dask's configuration names
+`standalone`         start a scheduler and workers as separate processes
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
 `forget_durations`   make the scheduler forget how long tasks took
@@ -20,6 +21,7 @@ from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.recording import Recorder, record
+from course.measure.separate import Standalone, standalone
 from course.measure.start import cluster
 from course.measure.workloads import Load, forget_durations, poisson_load, run_graph
 
@@ -29,6 +31,7 @@ __all__ = [
     "Load",
     "Machine",
     "Recorder",
+    "Standalone",
     "calibrate",
     "cluster",
     "compare",
@@ -36,5 +39,6 @@ __all__ = [
     "poisson_load",
     "record",
     "run_graph",
+    "standalone",
     "workloads",
 ]
