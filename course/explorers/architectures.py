@@ -40,7 +40,7 @@ def jobs_of(load: str, workers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     Examples
     --------
     >>> arrival, tasks, durations, large = jobs_of(FULL, 1000)
-    >>> int(tasks[large][0]), int(tasks[~large][0]), len(durations) == tasks.sum()
+    >>> int(tasks[large][0]), int(tasks[~large][0]), bool(len(durations) == tasks.sum())
     (100, 10, True)
     """
     random = np.random.default_rng(8)
@@ -113,7 +113,7 @@ def build(figure: Figure) -> dict[str, Any]:
     left.set(xlabel="response of a small job, median to 90th percentile (s)")
     left.set_title("How long a small job takes (alone: 0.1 s)")
     left.tick_params(axis="y", length=0)
-    right.set(xlim=(0, 1.18), xlabel="share of the workers' time at work")
+    right.set(xlim=(0, 1.32), xlabel="share of the workers' time at work")
     right.set_xticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     right.set_title("How busy the workers are")
     return {
@@ -121,7 +121,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "medians": left.scatter([1] * len(NAMES), rows, s=70, c=colours, zorder=3),
         "ends": left.scatter([1] * len(NAMES), rows, s=150, c=colours, marker="|", zorder=3, linewidths=2.5),
         "bars": right.add_collection(LineCollection([], colors=colours, linewidths=14, capstyle="butt")),
-        "shares": [right.text(0, row, "", va="center", size=10, color=COLOURS["ink"]) for row in rows],
+        "shares": [right.text(1.06, row, "", va="center", size=10, color=COLOURS["ink"]) for row in rows],
         "asked": right.axvline(0.5, color=COLOURS["grey"], linestyle=":", linewidth=1.5),
     }
 
@@ -136,8 +136,7 @@ def draw(artists: dict[str, Any], contest: Contest) -> None:
     artists["bars"].set_segments([[(0, row), (share, row)] for row, share in enumerate(contest.utilization)])
     artists["asked"].set_xdata([contest.load] * 2)
     for row, share in enumerate(contest.utilization):
-        artists["shares"][row].set_text(f"{share:.0%}")
-        artists["shares"][row].set_position((share + 0.02, row))
+        artists["shares"][row].set_text(f"{100 * share:.0f} %")
 
 
 def finding(contest: Contest) -> str:

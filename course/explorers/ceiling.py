@@ -40,12 +40,12 @@ def build(figure: Figure) -> dict[str, Any]:
     axes.set_xlabel("duration of an item")
     axes.set_title("Below the threshold the scheduler decides how fast the job is")
     artists = {
-        "turns": axes.plot([], [], ":", color=COLOURS["blue"], label="if scheduling and work take turns")[0],
-        "curve": axes.plot([], [], color=COLOURS["blue"], label="if they overlap")[0],
+        "turns": axes.plot([], [], ":", color=COLOURS["blue"], label="scheduling and work\ntake turns")[0],
+        "curve": axes.plot([], [], color=COLOURS["blue"], label="they overlap")[0],
         "threshold": axes.axvline(1.0, color=COLOURS["grey"], linewidth=1.2, linestyle="--", label="threshold"),
         "point": axes.plot([], [], "D", color=COLOURS["orange"], markersize=10, label="you are here")[0],
     }
-    axes.legend(loc="upper left")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return artists
 
 

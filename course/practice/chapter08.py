@@ -161,7 +161,7 @@ EXERCISES = [
         },
         value="library, framework, platform",
         mistakes={
-            "NumPy never calls your code; you call it": "framework, library, platform",
+            "here you call NumPy; it does not call you": "framework, library, platform",
             "ask who owns the machines, and who calls your functions": "library, platform, framework",
             "every set of parts can be called a system; the question is what each of the three does": (
                 "library, system, system"
