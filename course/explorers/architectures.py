@@ -162,9 +162,9 @@ explorer = Explorer(
     controls={
         "load": Choice("Load", [SHORT, SLOW, FULL], SHORT),
         "workers": Choice("Workers", _SIZES, 1000, style="slider"),
-        "decision": Float("Decision (ms a task)", 0.02, 5.0, 0.1, log=True, format=".2f"),
-        "schedulers": Choice("Schedulers (two-level, shared)", [1, 2, 4, 8, 16, 32], 4, style="slider"),
-        "probes": Choice("Probes a task (sampling)", [1, 2, 3, 4, 8], 2, style="slider"),
+        "decision": Float("Decision (ms)", 0.02, 5.0, 0.1, log=True, format=".2f"),
+        "schedulers": Choice("Schedulers", [1, 2, 4, 8, 16, 32], 4, style="slider"),
+        "probes": Choice("Probes a task", [1, 2, 3, 4, 8], 2, style="slider"),
     },
     presets={
         "Short tasks at scale": {"workers": 10_000, "decision": 0.2},

@@ -83,7 +83,7 @@ explorer = Explorer(
     controls={
         "item": Float("Item (ms)", 0.1, 10_000.0, 10.0, log=True, format=".1f"),
         "workers": Choice("Workers", [4, 16, 64, 256, 1000, 10_000], 64, style="slider"),
-        "overhead": Float("Scheduler (ms a task)", 0.05, 5.0, 0.5, log=True, format=".2f"),
+        "overhead": Float("Decision (ms)", 0.05, 5.0, 0.5, log=True, format=".2f"),
         "batch": Choice("Items in a task", [1, 2, 5, 10, 20, 50, 100], 1, style="slider"),
         "random": Check("Random durations", False),
     },
