@@ -45,10 +45,10 @@ def jobs_of(load: str, workers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """
     random = np.random.default_rng(8)
     if load == SHORT:
-        count = int(np.clip(workers, 400, 4000))
+        count = int(np.clip(workers, 400, 2500))
         arrival = np.cumsum(random.exponential(1.0 / (0.8 * workers), count))
         return arrival, np.full(count, 10), np.full(10 * count, 0.1), np.zeros(count, bool)
-    horizon, every = 50.0, 5.0 if load == SLOW else 1.25
+    horizon, every = 35.0, 5.0 if load == SLOW else 1.25
     big = np.arange(0.0, horizon, every)
     small = random.uniform(0.0, horizon, int(horizon * max(2.0, workers / 1000)))
     is_large = np.repeat([True, False], [len(big), len(small)])
@@ -62,7 +62,7 @@ def jobs_of(load: str, workers: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def compute(load: str, workers: int, decision: float, schedulers: int, probes: int) -> Contest:
     """Simulate the five; ``decision`` is in milliseconds a task."""
     arrival, tasks, durations, large = jobs_of(load, workers)
-    late = (arrival > 0.2 * arrival[-1]) & ~large
+    late = (arrival > 0.3 * arrival[-1]) & ~large  # by then the large tasks, of 10 s, begin to end
     settings = {"overhead": decision / 1000, "schedulers": schedulers, "probes": probes, "latency": 5e-4, "seed": 1}
     times, busy, conflicts = [], [], 0.0
     for kind in ("central", "two-level", "shared", "sampling"):
