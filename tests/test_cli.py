@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from course.cli.errors import CommandError
 from course.cli.lab import server_options
 from course.cli.place import settle
 from course.cli.shipped import find_notebook, notebooks_folder, shipped_files
+from course.syllabus import chapters
 
 CHAPTER = "2-concepts/05-scheduling-model.ipynb"
 NAMES = [
@@ -259,9 +261,11 @@ def test_without_a_command_it_shows_the_commands(capsys):
     assert "reset" in capsys.readouterr().out
 
 
-def test_a_planned_chapter_is_said_to_be_planned():
-    with pytest.raises(CommandError, match=r"chapter 08, .* is planned"):
-        find_notebook("08", {"2-concepts/05-tasks.ipynb": Path()})
+def test_a_planned_chapter_is_said_to_be_planned(monkeypatch):
+    planned = replace(chapters()[-1], status="planned")  # whichever chapters are written by now
+    monkeypatch.setattr("course.cli.shipped.chapters", lambda: [planned])
+    with pytest.raises(CommandError, match=rf"chapter {planned.number:02d}, .* is planned"):
+        find_notebook(str(planned.number), {"2-concepts/05-tasks.ipynb": Path()})
 
 
 @pytest.mark.parametrize("line", [["fly"], ["lab", "--port", "x"], ["reset"], ["run"]])

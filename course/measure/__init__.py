@@ -3,6 +3,7 @@
 ===================  ===============================================================================
 `cluster`            start a local cluster, or join the one that Dask's configuration names
 `expect_faults`      keep Dask's log of workers that we kill out of the output
+`standalone`         start a scheduler and workers as separate processes
 `workloads`          small tasks whose ideal time is known
 `run_graph`          really run a `TaskGraph`
 `forget_durations`   make the scheduler forget how long tasks took
@@ -27,6 +28,7 @@ from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
 from course.measure.messages import Conversation, Message, record_messages
 from course.measure.recording import Recorder, record
+from course.measure.separate import Standalone, standalone
 from course.measure.start import cluster, expect_faults
 from course.measure.store import Request, Store
 from course.measure.workloads import Load, closed_load, forget_durations, poisson_load, run_graph
@@ -40,6 +42,7 @@ __all__ = [
     "Message",
     "Recorder",
     "Request",
+    "Standalone",
     "Store",
     "calibrate",
     "closed_load",
@@ -53,5 +56,6 @@ __all__ = [
     "record",
     "record_messages",
     "run_graph",
+    "standalone",
     "workloads",
 ]

@@ -17,6 +17,7 @@ from typing import Any
 import dask
 import locket
 from dask.system import CPU_COUNT
+from dask.utils import parse_timedelta
 from distributed import Client, LocalCluster, Nanny
 from distributed.system import MEMORY_LIMIT
 
@@ -111,7 +112,7 @@ def cluster(
     ValueError
         If `workers` or `threads` is not a whole number of at least 1.
     TimeoutError
-        If the cluster that the configuration names does not answer.
+        If the cluster that the configuration names does not answer, or the scheduler's file does not appear.
 
     Notes
     -----
@@ -154,11 +155,31 @@ def _configured() -> bool:
 def _joined() -> Iterator[Client]:
     # Joining makes a scratch folder too.
     with _spill_folder() as folder, _unchanged_environment(), dask.config.set({"temporary-directory": str(folder)}):  # noqa: SIM117
-        with Client() as client:
+        with Client(scheduler_file=_scheduler_file()) as client:
             info = client.scheduler_info(n_workers=-1)["workers"].values()
             slots = sum(worker["nthreads"] for worker in info)
             print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
             yield client
+
+
+def _scheduler_file() -> str | None:
+    """Return the scheduler's file that Dask's configuration names, when it is there; None if an address is named.
+
+    `Client` itself reads only ``scheduler-address`` from the configuration, and waits for a file for ever.
+    """
+    if dask.config.get("scheduler-address", None):
+        return None
+    file = str(dask.config.get("scheduler-file"))
+    limit = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
+    until = time.monotonic() + limit
+    while not os.path.exists(file):
+        if time.monotonic() > until:
+            raise TimeoutError(
+                f"scheduler-file is {file!r}, and no such file appeared within {limit:g} s; start a scheduler with "
+                "`dask scheduler --scheduler-file …`, or take the setting away"
+            )
+        time.sleep(0.02)
+    return file
 
 
 @contextlib.contextmanager
