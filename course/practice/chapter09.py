@@ -154,15 +154,15 @@ def _seconds(codec: tuple[float, float, float], bandwidth: float) -> float:
     return 1 / (ratio * bandwidth) + 1 / compress + 1 / expand
 
 
-def _best_codec(bandwidth: float, codecs: dict[str, tuple[float, float, float]]) -> str | None:
-    return min((None, *codecs), key=lambda c: 1 / bandwidth if c is None else _seconds(codecs[c], bandwidth))
+def _best_codec(bandwidth: float, codecs: dict[str, tuple[float, float, float]]) -> str:
+    return min(("none", *codecs), key=lambda c: 1 / bandwidth if c == "none" else _seconds(codecs[c], bandwidth))
 
 
-def _without_expanding(bandwidth: float, codecs: dict[str, tuple[float, float, float]]) -> str | None:
-    def seconds(name: str | None) -> float:
-        return 1 / bandwidth if name is None else 1 / (codecs[name][0] * bandwidth) + 1 / codecs[name][1]
+def _without_expanding(bandwidth: float, codecs: dict[str, tuple[float, float, float]]) -> str:
+    def seconds(name: str) -> float:
+        return 1 / bandwidth if name == "none" else 1 / (codecs[name][0] * bandwidth) + 1 / codecs[name][1]
 
-    return min((None, *codecs), key=seconds)
+    return min(("none", *codecs), key=seconds)
 
 
 _CODECS = {"zlib": (12.0, 50e6, 700e6), "lz4": (3.2, 900e6, 2e9), "zstd": (13.0, 450e6, 800e6)}
@@ -431,7 +431,7 @@ EXERCISES = [
         ]
         + [Case((10e6, {"zlib": (1.01, 40e6, 200e6)}), says="data that hardly shrinks, at 10 MB/s")],
         expected=_best_codec,
-        behaviour="the name of the codec with which a byte is there soonest, or None if none is better than no codec",
+        behaviour="the name of the codec with which a byte is there soonest, or \"none\" if it is there soonest as it is",
         mistakes={
             "the smallest result is not always there first": (
                 lambda bandwidth, codecs: max(codecs, key=lambda name: codecs[name][0])
@@ -444,7 +444,7 @@ EXERCISES = [
         hints=(
             "Write down the seconds for a byte: in, on the way, out.",
             "With a codec: 1/C + 1/(r B) + 1/D. Without: 1/B.",
-            "Compute both for each codec, and take the name of the smallest; None stands for 1/B.",
+            "Compute both for each codec, and take the name of the smallest; \"none\" stands for 1/B.",
         ),
     ),
 ]
