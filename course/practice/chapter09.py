@@ -431,7 +431,7 @@ EXERCISES = [
         ]
         + [Case((10e6, {"zlib": (1.01, 40e6, 200e6)}), says="data that hardly shrinks, at 10 MB/s")],
         expected=_best_codec,
-        behaviour="the name of the codec with which a byte is there soonest, or \"none\" if it is there soonest as it is",
+        behaviour='the codec with which a byte is there soonest, or "none" where it is there soonest as it is',
         mistakes={
             "the smallest result is not always there first": (
                 lambda bandwidth, codecs: max(codecs, key=lambda name: codecs[name][0])
