@@ -50,9 +50,12 @@ def test_a_link_needs_bandwidth(client, bandwidth):
 
 
 def test_a_link_needs_tcp():
-    with measure.cluster(1, 1, processes=False, dashboard=False, local=True) as client:
-        with pytest.raises(ValueError, match="a link needs TCP"), measure.link(client):
-            pass
+    with (
+        measure.cluster(1, 1, processes=False, dashboard=False, local=True) as client,
+        pytest.raises(ValueError, match="a link needs TCP"),
+        measure.link(client),
+    ):
+        pass
 
 
 # --- one message
@@ -74,8 +77,9 @@ def test_transfer_refuses_what_it_cannot_do():
 
 
 def test_transfer_ends_when_the_data_cannot_be_sent():
-    with pytest.raises(Exception, match="(?i)pickle|serializ"):
+    with pytest.raises(TypeError, match="serialize"):
         measure.transfer(threading.Lock())
+    assert measure.transfer(b"next")[1] < 1000
 
 
 # --- clients that retry

@@ -57,7 +57,7 @@ def build(figure: Figure) -> dict[str, Any]:
     axes = figure.subplots()
     axes.set(xlim=(0, _END), ylim=(0, _TOP), xlabel="time (s)", ylabel="per second")
     axes.axvspan(_BURST.start, _BURST.stop, color=COLOURS["grey"], alpha=0.15, linewidth=0)
-    axes.text(_BURST.start + 0.1, _TOP * 0.98, "burst", color=COLOURS["grey"], va="top")
+    axes.text(_BURST.start - 0.3, _TOP * 0.98, "burst", color=COLOURS["grey"], ha="right", va="top")
     axes.axhline(_CAPACITY, color=COLOURS["grey"], linewidth=1, linestyle=":")
     axes.text(_END, _CAPACITY + 3, "what the service can do", color=COLOURS["grey"], ha="right", fontsize=9)
     artists = {

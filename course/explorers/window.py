@@ -56,7 +56,7 @@ def build(figure: Figure) -> dict[str, Any]:
         artists[f"{side} dots"] = axes.plot([], [], "o", color=COLOURS["ink"], markersize=5, label="simulated")[0]
         artists[f"{side} here"] = axes.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="you are here")[0]
         artists[f"{side} best"] = axes.axvline(1.0, color=COLOURS["green"], linewidth=1, label="k*")
-        axes.legend(loc="lower right" if side == "rate" else "upper left")
+        axes.legend(loc="lower right")
     return artists
 
 

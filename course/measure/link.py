@@ -155,6 +155,8 @@ def transfer(data: Any, bandwidth: float = np.inf, compression: str | None = Non
     ------
     ValueError
         If the bandwidth is not above 0, or Dask does not know the compression on this machine.
+    TypeError
+        If the data cannot be serialized.
 
     Notes
     -----
@@ -181,7 +183,7 @@ def transfer(data: Any, bandwidth: float = np.inf, compression: str | None = Non
         receiver.start()
         start = time.perf_counter()
         with near:  # however it ends, the receiver sees the end
-            frames = dumps({"data": to_serialize(data)}, context={"compression": compression})
+            frames = dumps({"data": to_serialize(data)}, on_error="raise", context={"compression": compression})
             frames = [memoryview(frame).cast("B") for frame in frames]
             near.sendall(struct.pack(f"<I{len(frames)}Q", len(frames), *(frame.nbytes for frame in frames)))
             free = time.perf_counter()
@@ -196,6 +198,8 @@ def transfer(data: Any, bandwidth: float = np.inf, compression: str | None = Non
 
 
 def _receive(stream: Any) -> Any:
-    (count,) = struct.unpack("<I", stream.read(4))
+    if len(head := stream.read(4)) < 4:
+        return None  # the sender could not serialize
+    (count,) = struct.unpack("<I", head)
     sizes = struct.unpack(f"<{count}Q", stream.read(8 * count))
     return loads([stream.read(size) for size in sizes])["data"]

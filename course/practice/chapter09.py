@@ -314,7 +314,7 @@ EXERCISES = [
         hints=(
             "When everything fails, how many attempts does a careless request make? And a careful one, on average?",
             "Careless: a. Careful: the first, and as many retries as the budget allows for each request.",
-            "Weigh both with their shares: u a + (1 − u)(1 + β), times λ.",
+            "Weigh both with their shares: u a + (1 − u)(1 + v), times λ.",
         ),
     ),
     Exercise(
