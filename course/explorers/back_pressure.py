@@ -48,7 +48,7 @@ def compute(load: float, places: int, retries: int, backoff: float, cure: str) -
         "sent": float(np.histogram(run.sent[np.isfinite(run.sent)], [_END - 12, _END - 2])[0][0] / 10),
         "answered": float(run.ok[late].mean()),
         "storm": load * _CAPACITY * (1 + retries),
-        "error": float((~run.ok).mean()),
+        "wasted": run.wasted / run.busy,
     }
 
 
@@ -84,12 +84,13 @@ def _verdict(result: dict[str, Any]) -> str:
 
 
 def finding(result: dict[str, Any]) -> str:
-    """Say what share is answered in time long after the burst, and hold the storm's load against the capacity."""
+    """Say what share is answered in time at last, what work was wasted, and hold the storm against the capacity."""
     sign = "<" if result["storm"] < _CAPACITY else "≥"
     return (
         f"Long after the burst {result['answered']:.0%} of {result['load'] * _CAPACITY:.0f} new requests a second are "
-        f"answered in time, with {result['sent']:.0f} attempts a second. If every attempt failed there would be "
-        f"{result['storm']:.0f}, {sign} the {_CAPACITY:.0f} that the service can do."
+        f"answered in time, with {result['sent']:.0f} attempts a second; {result['wasted']:.1%} of all work was for "
+        f"nobody. If every attempt failed there would be {result['storm']:.0f}, {sign} the {_CAPACITY:.0f} that the "
+        "service can do."
     )
 
 
