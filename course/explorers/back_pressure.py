@@ -102,10 +102,10 @@ explorer = Explorer(
     draw=draw,
     finding=finding,
     controls={
-        "load": Float("New requests / capacity", 0.05, 0.95, 0.5, step=0.01, format=".2f"),
-        "places": Choice("Places in the queue", {"5": 5, "20": 20, "80": 80, "any number": 0}, 0, style="buttons"),
+        "load": Float("Load", 0.05, 0.95, 0.5, step=0.01, format=".2f"),
+        "places": Choice("Queue places", {"5": 5, "20": 20, "80": 80, "any number": 0}, 0, style="buttons"),
         "retries": Choice("Retries", [0, 1, 2, 3, 4, 5], 3, style="slider"),
-        "backoff": Choice("Back-off (s, with jitter)", [0.0, 0.1, 1.0, 10.0], 0.1, style="slider"),
+        "backoff": Choice("Back-off (s)", [0.0, 0.1, 1.0, 10.0], 0.1, style="slider"),
         "cure": Choice("Cure", list(_CURES), "nothing"),
     },
     presets={

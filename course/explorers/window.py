@@ -90,7 +90,7 @@ explorer = Explorer(
     controls={
         "k": Choice("In flight, k", [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 64], 5, style="slider"),
         "servers": Choice("Servers", [1, 2, 4, 8, 16], 4, style="slider"),
-        "way": Float("Way there and back (ms)", 1.0, 1000.0, 10.0, log=True, format=".0f"),
+        "way": Float("Way (ms)", 1.0, 1000.0, 10.0, log=True, format=".0f"),
         "scv": Float("c² of service", 0.0, 4.0, 0.0, step=0.25, format=".2f"),
     },
     presets={
