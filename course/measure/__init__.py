@@ -9,6 +9,10 @@
 `forget_durations`   make the scheduler forget how long tasks took
 `poisson_load`       requests at Poisson instants to a Dask service (an open load)
 `closed_load`        requests of clients who wait for each answer (a closed load)
+`poisson_load`       requests at Poisson instants to a Dask service
+`retrying_load`      the same from clients that lose patience and try again
+`link`               a slow network on one machine, that counts its bytes
+`transfer`           one message over such a network, compressed or not
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `Store`              files behind a latency and a bandwidth; it counts requests and bytes
@@ -26,8 +30,10 @@ from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
+from course.measure.link import Link, link, transfer
 from course.measure.messages import Conversation, Message, record_messages
 from course.measure.recording import Recorder, record
+from course.measure.retrying import Tries, retrying_load
 from course.measure.separate import Standalone, standalone
 from course.measure.start import cluster, expect_faults
 from course.measure.store import Request, Store
@@ -37,6 +43,7 @@ __all__ = [
     "Comparison",
     "Conversation",
     "Estimate",
+    "Link",
     "Load",
     "Machine",
     "Message",
@@ -44,6 +51,7 @@ __all__ = [
     "Request",
     "Standalone",
     "Store",
+    "Tries",
     "calibrate",
     "closed_load",
     "cluster",
@@ -51,11 +59,14 @@ __all__ = [
     "compare",
     "expect_faults",
     "forget_durations",
+    "link",
     "planned_requests",
     "poisson_load",
     "record",
     "record_messages",
+    "retrying_load",
     "run_graph",
     "standalone",
+    "transfer",
     "workloads",
 ]
