@@ -629,6 +629,9 @@ def test_a_data_frame_and_a_bag():
     graph = TaskGraph.from_dask(frame.groupby("k").x.sum())
     assert graph.width >= 4
     assert np.diff(graph.successor_arrays[0])[graph.topological_order[-1]] == 0
+    as_written = TaskGraph.from_dask((frame.x + 1).sum(), optimize_graph=False)
+    fused = TaskGraph.from_dask((frame.x + 1).sum().optimize())
+    assert len(as_written) == 3 * frame.npartitions + 1 > len(fused) == frame.npartitions + 1
     bag = dask.bag.from_sequence(range(6), npartitions=3).map(lambda x: x + 1).sum()
     graph = TaskGraph.from_dask(bag)
     assert graph.width == 3

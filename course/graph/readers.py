@@ -32,7 +32,8 @@ def read_dask(collections: tuple, duration: Cost, output_size: Cost, optimize_gr
                     " value, or a graph as a dict"
                 )
         expression = collections_to_expr(collections, optimize_graph=optimize_graph)
-        low_level = dict((expression.optimize() if optimize_graph else expression).__dask_graph__())
+        # A data frame's expression has no graph before it is lowered to blocks.
+        low_level = dict((expression.optimize() if optimize_graph else expression.lower_completely()).__dask_graph__())
     nodes = convert_legacy_graph(low_level)
 
     def resolve(key: Any) -> Any:
