@@ -171,7 +171,9 @@ _FAILED: Moves = [
     [1.0, "a", "ready", "executing"], [1.3, "a", "executing", "memory"], [1.4, "c", "ready", "executing"],
     [1.5, "c", "executing", "error"],
 ]  # fmt: skip
-_FETCHED: Moves = [[0.0, "x", "fetch", "flight"], [0.2, "x", "flight", "memory"], *[[m + 1, *rest] for m, *rest in _ONE]]
+_FETCHED: Moves = [
+    [0.0, "x", "fetch", "flight"], [0.2, "x", "flight", "memory"], *[[moment + 1, *rest] for moment, *rest in _ONE],
+]  # fmt: skip
 
 EXERCISES = [
     Exercise(
@@ -233,7 +235,7 @@ EXERCISES = [
         minutes=10,
         cases=[(1, 4), (2, 4), (4, 4), (5, 4), (16, 4), (17, 4), (200, 4), (200, 8), (1000, 2)],
         expected=_tree_tasks,
-        behaviour="how many tasks join the partial sums of so many blocks, in groups, level by level, until one is left",
+        behaviour="how many tasks join the partial sums of so many blocks, level by level, until one is left",
         mistakes={
             "a level of 5 in groups of 4 has two groups: round up": _tree_tasks_rounded_down,
             "that is the number of levels; each level has as many tasks as groups": _levels,
