@@ -97,6 +97,14 @@ def test_a_file_that_never_appears(tmp_path):
         pass
 
 
+def test_a_file_of_a_scheduler_that_is_gone(tmp_path):
+    file = tmp_path / "old.json"
+    file.write_text('{"address": "tcp://127.0.0.1:9"}')
+    settings = {"scheduler-file": str(file), "distributed.comm.timeouts.connect": "200 ms"}
+    with dask.config.set(settings), pytest.raises(OSError, match=r"connect to tcp://127\.0\.0\.1:9"), cluster():
+        pass
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kills by signal")
 def test_a_killed_parent_takes_them_along():
     code = (

@@ -111,8 +111,10 @@ def cluster(
     ------
     ValueError
         If `workers` or `threads` is not a whole number of at least 1.
+    OSError
+        If the cluster that the configuration names does not answer.
     TimeoutError
-        If the cluster that the configuration names does not answer, or the scheduler's file does not appear.
+        If the scheduler's file that it names does not appear in time.
 
     Notes
     -----
