@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course import models
-from course.explorers.frame import COLOURS, Choice, Explorer, Float
+from course.explorers.frame import COLOURS, Choice, Explorer, Float, set_limits
 
 LATENCY, BANDWIDTH, HANDLING = 100e-6, 1e9, 10e-6
 """Of the network: seconds a message, bytes a second; and seconds for which a message keeps its receiver busy."""
@@ -82,12 +82,13 @@ def compute(workers: int, work: float, size: float, overhead: float) -> dict[str
 def build(figure: Figure) -> dict[str, Any]:
     """Make the axes: the time of a pass against the workers."""
     axes = figure.subplots()
-    axes.set(xscale="log", yscale="log", xlim=(0.9, 1150), ylim=(1e-4, 1e5))
+    axes.set(xscale="log", yscale="log", xlim=(0.9, 1150), ylim=(1e-3, 1e2))
     axes.set_xticks(_WORKERS, [str(m) for m in _WORKERS])
     axes.minorticks_off()
     axes.set(xlabel="workers", ylabel="time of a pass (s)")
     axes.set_title("What one process does for all bends its curve upward")
     artists: dict[str, Any] = {
+        "axes": axes,
         "ideal": axes.plot([], [], color=COLOURS["grey"], linewidth=1.2, linestyle=":", label="work ÷ workers")[0],
         "line": axes.axvline(1, ymax=0.8, color=COLOURS["grey"], linewidth=1),
     }
@@ -99,7 +100,10 @@ def build(figure: Figure) -> dict[str, Any]:
 
 
 def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
-    """Move the curves and the points."""
+    """Move the curves and the points; show the decades that they need, and one for the legend."""
+    lowest = np.floor(np.log10(result["ideal"].min()))
+    highest = np.ceil(np.log10(max(curve.max() for curve in result["curves"].values())))
+    set_limits(artists["axes"], (0.9, 1150), (10**lowest, 10 ** (highest + 1)))
     artists["ideal"].set_data(_GRID, result["ideal"])
     artists["line"].set_xdata([result["workers"]] * 2)
     for shape, curve in result["curves"].items():
