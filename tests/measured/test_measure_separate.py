@@ -17,7 +17,7 @@ import pytest
 import course.measure.separate as separate
 from course.measure import cluster, standalone
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
