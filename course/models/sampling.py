@@ -142,7 +142,11 @@ def bootstrap_ratio_interval(
 
     Notes
     -----
-    What `course.measure.compare` approximates by resamples. Chapter 02.
+    What `course.measure.compare` approximates by resamples. Derived here from the weights of one median. Chapter 02.
+
+    References
+    ----------
+    Efron: Bootstrap methods: another look at the jackknife. Annals of Statistics 7(1), 1979, section 3.
     """
     a = number("baseline", baseline, low=1 / LONGEST, high=LONGEST)
     b = number("candidate", candidate, low=1 / LONGEST, high=LONGEST)
