@@ -22,7 +22,7 @@ from __future__ import annotations
 from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
-from course.measure.link import Link, link, transfer
+from course.measure.links import Link, link, transfer
 from course.measure.recording import Recorder, record
 from course.measure.retrying import Tries, retrying_load
 from course.measure.start import cluster
