@@ -30,7 +30,7 @@ from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
-from course.measure.link import Link, link, transfer
+from course.measure.links import Link, link, transfer
 from course.measure.messages import Conversation, Message, record_messages
 from course.measure.recording import Recorder, record
 from course.measure.retrying import Tries, retrying_load

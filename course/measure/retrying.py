@@ -89,7 +89,7 @@ def retrying_load(
     queue_limit : int, optional
         How many attempts may wait; an attempt beyond is refused by the sender, who counts what is under way.
     release : bool
-        Whether a client that gives up lets go of its future. Dask then drops the task if it has not begun. Otherwise
+        Whether a client that gives up releases its future. Dask then drops the task if it has not begun. Otherwise
         (a future that somebody still holds) it is served, for nobody.
     backoff : float
         The wait before the k-th retry is ``backoff * 2 ** (k - 1)`` [s].
@@ -103,7 +103,7 @@ def retrying_load(
     Raises
     ------
     ValueError
-        If a time is negative or not finite, or the time-out is not above 0.
+        If a time is negative or not finite, the time-out is not above 0, or a limit is below 0.
 
     Notes
     -----
@@ -126,6 +126,9 @@ def retrying_load(
             f"timeout={timeout}, service={service}, backoff={backoff}, retries={retries}: "
             "need timeout > 0, the others at least 0 and finite"
         )
+    for name, limit in (("queue_limit", queue_limit), ("retry_budget", retry_budget), ("retry_burst", retry_burst)):
+        if limit is not None and not limit >= 0:
+            raise ValueError(f"{name} is {limit}; it must be at least 0")
     address, servers = _server(client)
 
     def submit(seconds: float) -> Future:
@@ -181,7 +184,8 @@ class _Clients:
         if attempt:
             if self.waiting[request] == attempt:
                 if self.release:
-                    self.held.pop((request, attempt), None)
+                    # Dropping the reference is not enough: the callback of the future holds another.
+                    self.held.pop((request, attempt)).release()
                 self._fail(request, TIMEOUT, now)
             return
         if not self.tried[request] and self.budget is not None:

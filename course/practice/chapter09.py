@@ -255,7 +255,7 @@ EXERCISES = [
         expected=_bucket,
         behaviour="True for each arrival that finds a whole token; r tokens come a second, up to b; it starts full",
         mistakes={
-            "the bucket has no bottom line: after a long quiet time it lets in more than b": (
+            "the bucket has no rim: after a long quiet time it lets in more than b": (
                 lambda a, r, b: _leaky(a, r, b, b, np.inf, False)
             ),
             "the bucket starts empty": lambda a, r, b: _leaky(a, r, b, 0.0, b, False),
@@ -289,7 +289,7 @@ EXERCISES = [
         },
         hints=(
             "The section on bounded queues.",
-            "Who finds q waiting gets a server after q / μ, with μ = servers / service, and then needs one service.",
+            "The q-th in the queue gets a server after q / μ, with μ = servers / service, and then needs one service.",
             "Solve q / μ + d = t for q, and take 0 where that is negative.",
         ),
     ),

@@ -1,4 +1,4 @@
-"""A link of limited bandwidth, one message over it, and clients that retry: `course.measure.link` and `retrying`."""
+"""A link of limited bandwidth, one message over it, and clients that retry: `course.measure.links` and `retrying`."""
 
 from __future__ import annotations
 
@@ -117,6 +117,15 @@ def test_a_budget_bounds_the_retries(client):
     assert np.isfinite(run.sent).sum() == 25
 
 
+@pytest.mark.parametrize(("release", "served"), [(False, 6), (True, 2)])
+def test_released_attempts_are_dropped_if_they_have_not_begun(release, served):
+    with measure.cluster(1, 2, processes=False, dashboard=False, local=True) as client:
+        measure.retrying_load(client, np.zeros(6), 0.2, timeout=0.05, release=release)
+        time.sleep(1)
+        (executed,) = client.run(lambda dask_worker: dask_worker.state.executed_count).values()
+    assert executed == 8 + served  # eight to warm up
+
+
 def test_back_off_doubles(client):
     run = measure.retrying_load(client, [0.0], 0.1, timeout=0.02, retries=2, queue_limit=0, backoff=0.1)
     first, second = np.diff(run.sent[0])
@@ -134,6 +143,8 @@ def test_back_off_doubles(client):
         ({"service": -1.0}, "service=-1.0"),
         ({"backoff": float("inf")}, "backoff=inf"),
         ({"retries": -1}, "retries=-1"),
+        ({"queue_limit": -1}, "queue_limit is -1"),
+        ({"retry_budget": float("nan")}, "retry_budget is nan"),
     ],
 )
 def test_wrong_arguments_are_named(client, change, says):
