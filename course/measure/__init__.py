@@ -9,7 +9,6 @@
 `forget_durations`   make the scheduler forget how long tasks took
 `poisson_load`       requests at Poisson instants to a Dask service (an open load)
 `closed_load`        requests of clients who wait for each answer (a closed load)
-`poisson_load`       requests at Poisson instants to a Dask service
 `retrying_load`      the same from clients that lose patience and try again
 `link`               a slow network on one machine, that counts its bytes
 `transfer`           one message over such a network, compressed or not
