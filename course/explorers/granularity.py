@@ -74,6 +74,7 @@ def compute(work: int, tasks: int, workers: int, overhead: float, slowest: float
         "best_time": min(float(dots[best]), here),
         "ideal": work / workers,
         "each": work / tasks,
+        "tail": (slowest - 1) * work / tasks,
         "efficiency": work / (workers * here),
         "idle": tasks < workers,
         "scheduler": tasks * h / here,
@@ -114,8 +115,10 @@ def finding(result: dict[str, Any]) -> str:
         why = f"the scheduler is busy {result['scheduler']:.0%} of the time"
     elif result["efficiency"] > 0.9:
         why = "little is lost"
+    elif result["tail"] > result["here"] - result["ideal"] - result["tail"]:
+        why = "workers wait for the slowest task"
     else:
-        why = "workers wait for the last task"
+        why = "between two tasks a worker waits for the scheduler"
     return (
         f"{result['tasks']} tasks of {1000 * result['each']:.4g} ms take {result['here']:.3g} s, "
         f"{result['here'] / result['best_time']:.2f} times the best; workers compute "

@@ -75,6 +75,7 @@ def _fusion_cases() -> list[Case]:
         Case((_plain(tree_reduce(8)), [14]), says="a tree over 8"),
         Case(([[], [0], [1], [], [3], [2, 4], [5]], [6]), says="two chains that join, and a step more"),
         Case((_plain(random_dag(40, 0.04, seed=10)), [39]), says="40 random tasks"),
+        Case((_plain(random_dag(40, 0.03, seed=3)), [5, 20, 39]), says="40 random tasks, three of them wanted"),
     ]
 
 
@@ -175,6 +176,11 @@ _FETCHED: Moves = [
     [0.0, "x", "fetch", "flight"], [0.2, "x", "flight", "memory"], *[[moment + 1, *rest] for moment, *rest in _ONE],
 ]  # fmt: skip
 
+_LOST: Moves = [
+    *_ONE[:3], [0.6, "a", "executing", "error"], [2.0, "a", "fetch", "flight"], [2.2, "a", "flight", "memory"],
+]  # fmt: skip
+_CANCELLED: Moves = [*_ONE[:3], [0.6, "a", "executing", "cancelled"], [0.9, "a", "cancelled", "released"]]
+
 EXERCISES = [
     Exercise(
         id="10.1",
@@ -191,7 +197,7 @@ EXERCISES = [
         },
         value="direct",
         mistakes={
-            "the scheduler tells B where the data are; it never touches them": "scheduler",
+            "the scheduler tells B where the data are; it carries none between workers": "scheduler",
             "data come to the client only when it asks for them, with result() or gather()": "client",
             "a nanny starts and watches its worker; no task and no data pass it": "nanny",
         },
@@ -335,6 +341,8 @@ EXERCISES = [
             Case((_TWO,), says="two tasks, one of them released at the end"),
             Case((_FAILED,), says="a task that fails and is tried again, and one that only fails"),
             Case((_FETCHED,), says="a result that is fetched, and a task"),
+            Case((_LOST,), says="a task that fails here, runs elsewhere, and whose result is fetched"),
+            Case((_CANCELLED,), says="a task that is cancelled while it runs"),
             Case(([],), says="nothing"),
         ],
         expected=_stop_watch,
@@ -370,8 +378,8 @@ EXERCISES = [
         value="larger",
         mistakes={
             "the scheduler is busy all the time: more workers wait for it, too": "workers",
-            "that divides the tasks by four or so; each still computes far less than it costs": "fuse",
-            "persist runs the same tasks; it helps where a result is used again": "persist",
+            "that leaves 20,000 tasks, 20 s of overhead; each still computes far less than it costs": "fuse",
+            "df.persist() fuses, too, and so does as much as df.optimize(): 20,000 tasks, 20 s": "persist",
         },
         hints=(
             "How long does the scheduler need for 80,000 tasks of 1 ms overhead, and how long the work on 16 workers?",
