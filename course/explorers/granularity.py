@@ -137,8 +137,8 @@ explorer = Explorer(
         "tasks": Choice("Tasks", _CHOICES, 1024, style="slider"),
         "work": Choice("Work (s)", [1, 10, 100, 1000], 10, style="slider"),
         "workers": Int("Workers", 1, 64, 8),
-        "overhead": Choice("Overhead a task (ms)", [0.1, 0.3, 1.0, 3.0, 10.0], 1.0, style="slider"),
-        "slowest": Float("The slowest takes (times)", 1.0, 8.0, 2.0, step=0.5, format=".1f"),
+        "overhead": Choice("Overhead (ms)", [0.1, 0.3, 1.0, 3.0, 10.0], 1.0, style="slider"),
+        "slowest": Float("Slowest (times)", 1.0, 8.0, 2.0, step=0.5, format=".1f"),
     },
     presets={
         "Fewer than workers": {"tasks": 4},
