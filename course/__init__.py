@@ -8,6 +8,7 @@
 :mod:`course.models`          predict: closed formulas, one file a topic
 :mod:`course.simulate`        simulate: queues and clusters, seeded
 :mod:`course.measure`         measure: real runs on a real Dask cluster
+:func:`course.diagnose`       where the time of a run went, and what held it up
 :mod:`course.plots`           pictures of traces, graphs and curves
 :mod:`course.explorers`       interactive figures
 :mod:`course.practice`        questions, checks, hints, progress
@@ -27,6 +28,7 @@ _HOME = {
     "Cluster": "course.cluster",
     "Trace": "course.trace",
     "check": "course.practice",
+    "diagnose": "course.diagnose",
     "hint": "course.practice",
     "predict": "course.practice",
     "progress": "course.practice",

@@ -30,6 +30,7 @@ LAYERS = {
     "models": 1,
     "simulate": 1,
     "measure": 1,
+    "timeshares": 1,
     "diagnose": 2,
     "whatif": 2,
     "plots": 2,

@@ -328,6 +328,15 @@ class TaskGraph:
                 raise CycleError([self.name(i) for i in error.args[1]]) from None
         return order
 
+    @cached_property
+    def prefixes(self) -> tuple[list[str], np.ndarray]:
+        """The kinds of tasks: their key prefixes, and the number of each task's prefix, shape (n,)."""
+        from course.graph.prefixes import key_prefixes
+
+        if self.names is None:
+            return (["task"] if len(self) else []), np.zeros(len(self), np.int64)
+        return key_prefixes(self.names)
+
     # ---- its numbers
 
     @property

@@ -4,9 +4,10 @@ from course.plots.graphs import draw_graph
 from course.plots.protocols import SCHEDULER_STATES, WORKER_STATES, sequence, state_machine
 from course.plots.show import show
 from course.plots.style import COLOURS, style, subplots
+from course.plots.timeshares import shares_of_runs, shares_over_time
 from course.plots.traces import gantt, running
 
 __all__ = [
-    "COLOURS", "SCHEDULER_STATES", "WORKER_STATES", "draw_graph", "gantt", "running", "sequence", "show",
-    "state_machine", "style", "subplots",
+    "COLOURS", "SCHEDULER_STATES", "WORKER_STATES", "draw_graph", "gantt", "running", "sequence",
+    "shares_of_runs", "shares_over_time", "show", "state_machine", "style", "subplots",
 ]  # fmt: skip

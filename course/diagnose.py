@@ -1,0 +1,362 @@
+"""`diagnose`: where the time of a run went, and what held it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from course.timeshares import SHARES, TimeShares, time_shares
+from course.trace import COMPUTE, KINDS, OVERHEAD, Trace
+
+LIMITS = {
+    "compute": "the threads are busy: only less work, or more threads, make it faster",
+    "tiny tasks": "the tasks are shorter than what it costs to hand them out",
+    "scheduling": "tasks that are ready wait to be started",
+    "placement": "tasks that are ready wait for a worker that is busy, while others are idle",
+    "transfer": "threads wait for data from other workers",
+    "disk": "workers spill data to disk, and read it back",
+    "deserialize": "workers unpack tasks",
+    "one long task": "one task keeps all others waiting, though its input is like that of others",
+    "data skew": "the tasks with the largest inputs keep all others waiting",
+    "imbalance": "the last tasks of their kind keep all others waiting",
+    "dependencies": "the graph is too narrow: tasks wait for one another",
+}
+"""What can hold up a run, and what it means."""
+
+BUSY = 0.8
+"""From this share of computing threads on, a run is held up by its work."""
+
+FEW = 3
+"""A kind of fewer tasks than this has no typical one."""
+
+NONE_READY = ("imbalance", "dependencies")
+"""The shares in which no task is ready."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stretch of the critical path: what the end of the run waited for, from ``start`` to ``stop`` [s].
+
+    ``kind`` is one of `course.trace.KINDS`; *overhead* is the time between what the task waited for last and its start.
+    """
+
+    kind: str
+    task: int
+    worker: int
+    start: float
+    stop: float
+
+    @property
+    def seconds(self) -> float:
+        """Its length [s]."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class KeyGroup:
+    """The tasks of one key prefix.
+
+    Attributes
+    ----------
+    prefix : str
+    tasks : int
+        How many ran.
+    seconds, median, longest : float
+        Their durations: sum, median and maximum [s].
+    input_skew : float
+        Largest input over median input (both in bytes); 1 where they read nothing.
+    blame : float
+        Thread-seconds for which other threads had nothing to do while these ran.
+    """
+
+    prefix: str
+    tasks: int
+    seconds: float
+    median: float
+    longest: float
+    input_skew: float
+    blame: float
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes
+    ----------
+    makespan : float
+        Seconds from the first start to the last stop.
+    seconds, shares : dict of str to float
+        Thread-seconds of each of `course.timeshares.SHARES`, and their shares of all; these sum to 1.
+    bounds : dict of str to float
+        ``work``: computing seconds over threads; ``span``: the longest path; ``lower``: the larger of the two. No run
+        of the same tasks on as many threads ends earlier than ``lower``.
+    critical_path : list of Step
+        What the end of the run waited for, back to the first start, without gaps.
+    groups : list of KeyGroup
+        The tasks by key prefix, the one most to blame first.
+    limit : str
+        One of `LIMITS`: what held up the run most.
+    evidence : str
+        A sentence with the numbers that say so.
+    blame : array, shape (tasks,)
+        Thread-seconds for which others had nothing to do while this task ran.
+    over_time : TimeShares
+        The shares from instant to instant.
+    """
+
+    makespan: float
+    seconds: dict[str, float]
+    shares: dict[str, float]
+    bounds: dict[str, float]
+    critical_path: list[Step]
+    groups: list[KeyGroup]
+    limit: str
+    evidence: str
+    blame: np.ndarray = field(repr=False)
+    over_time: TimeShares = field(repr=False)
+
+    def on_path(self) -> dict[str, float]:
+        """Return the seconds of each kind on the critical path; they sum to the makespan."""
+        return {kind: sum(step.seconds for step in self.critical_path if step.kind == kind) for kind in KINDS}
+
+    def __str__(self) -> str:
+        lines = [f"held up by: {self.limit} ({LIMITS[self.limit]})", f"  {self.evidence}"]
+        lines += ["", "where the threads' time went"]
+        for name in sorted(self.shares, key=self.shares.__getitem__, reverse=True):
+            if self.shares[name] >= 0.0005:
+                lines.append(f"  {name:<13}{self.shares[name]:7.1%}  {'█' * round(40 * self.shares[name])}".rstrip())
+        bounds = self.bounds
+        lines += ["", f"makespan {self.makespan:.3g} s"]
+        lines.append(f"at the least {bounds['lower']:.3g} s (work {bounds['work']:.3g} s, span {bounds['span']:.3g} s)")
+        path = [f"{kind} {seconds:.3g} s" for kind, seconds in self.on_path().items() if seconds > 0]
+        lines.append("critical path: " + ", ".join(path))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def diagnose(trace: Trace) -> Diagnosis:
+    """Say where the time of a run went, and what held it up.
+
+    Parameters
+    ----------
+    trace : Trace
+        Simulated or measured, with at least one task that ran.
+
+    Returns
+    -------
+    Diagnosis
+        Prints as a table.
+
+    Raises
+    ------
+    ValueError
+        If no task ran.
+
+    Examples
+    --------
+    Tasks of 1 ms, handed out by a scheduler that needs 1 ms for each, on eight threads:
+
+    >>> from course.cluster import Cluster
+    >>> from course.graph import independent
+    >>> from course.simulate import run
+    >>> found = diagnose(run(independent(500, 0.001), Cluster(8, scheduler_overhead=0.001), "fifo"))
+    >>> found.limit
+    'tiny tasks'
+    >>> round(sum(found.shares.values()), 12)
+    1.0
+
+    Notes
+    -----
+    Each second of each thread has exactly one name (`course.timeshares`). Where a thread is idle and no task is ready,
+    the tasks that run at that moment are to blame, in equal parts: a task with much blame is what others waited for.
+    The largest of the shares that are not computing is the limit, unless more than 80 % of the time is computing.
+    Whether skewed data or one long task is to blame is told by the bytes that the tasks read.
+
+    The critical path of a run that has happened is found backwards from its end: what did this start wait for last?
+
+    References
+    ----------
+    Yang, Miller: Critical path analysis for the execution of parallel and distributed programs. ICDCS 1988.
+
+    Taught in chapter 11.
+    """
+    over_time = time_shares(trace)
+    seconds = dict(zip(SHARES, over_time.seconds.tolist(), strict=True))
+    total = trace.cluster.slots * trace.makespan
+    shares = {name: value / total if total else 0.0 for name, value in seconds.items()}
+
+    start, stop = trace.task_times()
+    blame = _blame(over_time, start, stop)
+    prefixes, group = trace.graph.prefixes
+    task = np.flatnonzero(~np.isnan(start))
+    ran = _Ran(task, (stop - start)[task], input_bytes(trace)[task], blame[task], group[task])
+    groups = _groups(prefixes, ran)
+
+    work = float(ran.duration.sum()) / trace.cluster.slots
+    span = trace.graph.replace(duration=np.nan_to_num(stop - start)).span
+    bounds = {"work": work, "span": span, "lower": max(work, span)}
+    limit, evidence = _limit(trace, shares, groups, ran)
+    path = _path(trace)
+    return Diagnosis(trace.makespan, seconds, shares, bounds, path, groups, limit, evidence, blame, over_time)
+
+
+def input_bytes(trace: Trace) -> np.ndarray:
+    """Return the bytes that each task reads: the sizes of its predecessors' results, shape (tasks,)."""
+    graph = trace.graph
+    reads = np.zeros(len(graph))
+    np.add.at(reads, np.repeat(np.arange(len(graph)), np.diff(graph.indptr)), graph.output_size[graph.indices])
+    return reads
+
+
+@dataclass(frozen=True, eq=False)
+class _Ran:
+    """The tasks that ran, as arrays of one length; what did not run is left out."""
+
+    task: np.ndarray
+    duration: np.ndarray  # of the last run [s]
+    reads: np.ndarray  # bytes
+    blame: np.ndarray  # thread-seconds
+    group: np.ndarray  # number of its key prefix
+
+
+def _blame(over_time: TimeShares, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Share the idle threads, at each instant at which no task is ready, among the tasks that run."""
+    idle = over_time.threads[:, SHARES.index("imbalance")] + over_time.threads[:, SHARES.index("dependencies")]
+    each = np.divide(idle, over_time.running, out=np.zeros(len(idle)), where=over_time.running > 0)
+    until = np.concatenate([[0.0], np.cumsum(each * np.diff(over_time.times))])
+    ran = ~np.isnan(start)
+    blame = np.zeros(len(start))
+    blame[ran] = np.interp(stop[ran], over_time.times, until) - np.interp(start[ran], over_time.times, until)
+    return blame
+
+
+def _groups(prefixes: list[str], ran: _Ran) -> list[KeyGroup]:
+    order = np.argsort(ran.group, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(ran.group[order])) + 1)
+    found = []
+    for part in parts:
+        seconds, typical = ran.duration[part], float(np.median(ran.reads[part]))
+        skew = float(ran.reads[part].max()) / typical if typical > 0 else 1.0
+        numbers = (float(seconds.sum()), float(np.median(seconds)), float(seconds.max()))
+        found.append(KeyGroup(prefixes[ran.group[part[0]]], len(part), *numbers, skew, float(ran.blame[part].sum())))
+    return sorted(found, key=lambda each: (-each.blame, each.prefix))
+
+
+def _limit(trace: Trace, shares: dict[str, float], groups: list[KeyGroup], ran: _Ran) -> tuple[str, str]:
+    """Return the limit and the sentence that gives its evidence."""
+    if shares["compute"] >= BUSY:
+        return "compute", f"{shares['compute']:.0%} of the threads' time is computing."
+    waiting = {name: value for name, value in shares.items() if name not in ("compute", *NONE_READY)}
+    worst = max(waiting, key=waiting.__getitem__)
+    none_ready = sum(shares[name] for name in NONE_READY)
+    if none_ready >= waiting[worst]:
+        return _who_is_waited_for(trace, f"{none_ready:.0%} of the threads' time", shares, groups, ran)
+    lost = f"{waiting[worst]:.0%} of the threads' time"
+    if worst == "scheduling":
+        typical = float(np.median(ran.duration))
+        cost = waiting[worst] * trace.cluster.slots * trace.makespan / len(ran.task)
+        return "tiny tasks" if typical < cost else "scheduling", (
+            f"{lost}: each of {len(ran.task)} tasks of {typical * 1e3:.3g} ms (median) was ready for {cost * 1e3:.3g}"
+            " ms while a thread of its worker was idle."
+        )
+    if worst == "placement":
+        return worst, f"{lost}: ready tasks were on other workers than the idle threads."
+    rows = trace.kind == KINDS.index(worst)
+    moved = float(trace.size[rows].sum())
+    times = float((trace.stop - trace.start)[rows].sum())
+    amount = f", {moved / 1e6:.4g} MB" if moved else ""
+    return worst, f"{lost} was spent waiting for {int(rows.sum())} of these ({times:.3g} s in all{amount})."
+
+
+def _who_is_waited_for(
+    trace: Trace, lost: str, shares: dict[str, float], groups: list[KeyGroup], ran: _Ran
+) -> tuple[str, str]:
+    """Tell one long task, skewed data, imbalance and a narrow graph apart."""
+    total = ran.blame.sum()
+    prefixes, _ = trace.graph.prefixes
+
+    worst = groups[0]
+    sisters = ran.group == prefixes.index(worst.prefix)
+    typical = float(np.median(ran.reads[sisters]))
+    blamed = float(np.average(ran.reads[sisters], weights=ran.blame[sisters])) if worst.blame else 0.0
+    if worst.blame > total / 2 and worst.tasks >= FEW and blamed > 2 * typical > 0:
+        return "data skew", (
+            f"{lost}, mostly while tasks named {worst.prefix!r} ran: the largest reads {worst.input_skew:.2g} times the"
+            f" bytes of the median one, and the longest takes {worst.longest / worst.median:.2g} times as long."
+        )
+
+    longest = int(ran.blame.argmax())
+    sisters = ran.group == ran.group[longest]
+    unusual = sisters.sum() < FEW or ran.duration[longest] > 2 * np.median(ran.duration[sisters])
+    share = ran.duration[longest] / trace.makespan
+    if ran.blame[longest] > total / 2 and unusual and share > 0.1:
+        name, seconds = trace.graph.name(int(ran.task[longest])), ran.duration[longest]
+        return "one long task", f"{lost}, mostly while {name!r} ran: {seconds:.3g} s, {share:.0%} of the run."
+
+    name = max(NONE_READY, key=shares.__getitem__)
+    return name, f"{lost}; the tasks named {worst.prefix!r} have {worst.blame / total:.0%} of the blame."
+
+
+def _path(trace: Trace) -> list[Step]:
+    """Return what the end of the run waited for, from its first start on."""
+    start, stop = trace.task_times()
+    position = np.empty(len(trace.graph), dtype=np.int64)
+    position[trace.graph.topological_order] = np.arange(len(trace.graph))
+    worker, before = _threads_order(trace, position)
+    own = _own_rows(trace, start, worker)
+    begin, until = float(trace.start.min()), float(trace.stop.max())
+    task = int(np.nanargmax(stop))
+    steps: list[Step] = []
+
+    def waited(kind: str, since: float) -> None:
+        """Add what ended where the step that was added last begins."""
+        nonlocal until
+        if since < until:
+            steps.append(Step(kind, task, int(worker[task]), since, until))
+            until = since
+
+    waited(KINDS[OVERHEAD], float(stop[task]))  # transfers and writes after the last task
+    while True:
+        waited("compute", float(start[task]))
+        # Its start waited for a predecessor or for its thread; of tasks that took no time, the graph tells the order.
+        candidates = trace.graph.predecessors(task).tolist() + ([int(before[task])] if before[task] >= 0 else [])
+        now = (start[task], position[task])
+        candidates = [p for p in candidates if (start[p], position[p]) < now]  # never for one without a start
+        latest = max(candidates, key=lambda p: stop[p], default=None)
+        since = begin if latest is None else max(float(stop[latest]), begin)
+        for row in own.get(task, []):
+            waited(KINDS[OVERHEAD], max(float(trace.stop[row]), since))
+            waited(KINDS[trace.kind[row]], max(float(trace.start[row]), since))
+        waited(KINDS[OVERHEAD], since)
+        if latest is None:
+            return steps[::-1]
+        task = latest
+
+
+def _threads_order(trace: Trace, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the worker of each task (its last run), and the task before it on the same thread; −1 for none."""
+    rows = np.flatnonzero(trace.kind == COMPUTE)
+    keys = (position[trace.task[rows]], trace.stop[rows], trace.start[rows], trace.thread[rows], trace.worker[rows])
+    rows = rows[np.lexsort(keys)]
+    same = (trace.worker[rows][1:] == trace.worker[rows][:-1]) & (trace.thread[rows][1:] == trace.thread[rows][:-1])
+    worker = np.full(len(trace.graph), -1)
+    before = np.full(len(trace.graph), -1)
+    before[trace.task[rows[1:]][same]] = trace.task[rows[:-1]][same]
+    worker[trace.task[rows]] = trace.worker[rows]
+    return worker, before
+
+
+def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> dict[int, list[int]]:
+    """Return, for each task, what its worker fetched, read and unpacked for it before it began; the latest first."""
+    rows = np.flatnonzero(
+        (trace.kind != COMPUTE) & (trace.worker >= 0) & (worker[trace.task] == trace.worker)
+        & (trace.stop <= start[trace.task] + 1e-6)
+    )  # fmt: skip
+    rows = rows[np.argsort(-trace.stop[rows], kind="stable")]
+    own: dict[int, list[int]] = {}
+    for task, row in zip(trace.task[rows].tolist(), rows.tolist(), strict=True):
+        own.setdefault(task, []).append(row)
+    return own
