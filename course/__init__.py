@@ -28,7 +28,7 @@ _HOME = {
     "Cluster": "course.cluster",
     "Trace": "course.trace",
     "check": "course.practice",
-    "diagnose": "course.diagnose",
+    "diagnose": "course.diagnosis",
     "hint": "course.practice",
     "predict": "course.practice",
     "progress": "course.practice",

@@ -40,13 +40,10 @@ class TimeShares:
         The instants between which nothing changes [s], from the first start to the last stop.
     threads : array, shape (pieces, 8)
         How many threads each of `SHARES` had meanwhile; each row's sum is the number of threads of the cluster.
-    running : array, shape (pieces,)
-        How many tasks ran.
     """
 
     times: np.ndarray
     threads: np.ndarray
-    running: np.ndarray
 
     @property
     def seconds(self) -> np.ndarray:
@@ -172,7 +169,7 @@ def _sweep_all(
     idle = idle - placement
     imbalance = np.where(in_tail > 0, idle, 0)
     threads = np.column_stack([*named, placement, imbalance, idle - imbalance])
-    return TimeShares(np.append(times[kept], end), threads, named[0])
+    return TimeShares(np.append(times[kept], end), threads)
 
 
 def _hull(worker: np.ndarray, task: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -31,7 +31,7 @@ LAYERS = {
     "simulate": 1,
     "measure": 1,
     "timeshares": 1,
-    "diagnose": 2,
+    "diagnosis": 2,
     "whatif": 2,
     "plots": 2,
     "explorers": 3,

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from course.diagnose import Diagnosis
+from course.diagnosis import Diagnosis
 from course.plots.style import COLOURS, style
 from course.timeshares import SHARES
 
 #: Colour and hatching of each share; idle threads without a ready task are pale.
 LOOK = {
     "compute": (COLOURS["blue"], ""), "disk": (COLOURS["amber"], "//"), "deserialize": (COLOURS["ink"], ""),
-    "transfer": (COLOURS["orange"], "\\\\"), "scheduling": (COLOURS["purple"], ".."), "placement": (COLOURS["green"], "xx"),
+    "transfer": (COLOURS["orange"], "\\\\"), "scheduling": (COLOURS["purple"], ".."),
+    "placement": (COLOURS["green"], "xx"),
     "imbalance": ("#CBD5E1", ""), "dependencies": ("#E8ECF1", "--"),
 }  # fmt: skip
 

@@ -224,12 +224,15 @@ class _Ran:
 
 def _blame(over_time: TimeShares, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
     """Share the idle threads, at each instant at which no task is ready, among the tasks that run."""
-    idle = over_time.threads[:, SHARES.index("imbalance")] + over_time.threads[:, SHARES.index("dependencies")]
-    each = np.divide(idle, over_time.running, out=np.zeros(len(idle)), where=over_time.running > 0)
-    until = np.concatenate([[0.0], np.cumsum(each * np.diff(over_time.times))])
     ran = ~np.isnan(start)
+    since, until = np.sort(start[ran]), np.sort(stop[ran])
+    times = over_time.times
+    running = np.searchsorted(since, times[:-1], "right") - np.searchsorted(until, times[:-1], "right")
+    idle = over_time.threads[:, [SHARES.index(name) for name in NONE_READY]].sum(axis=1)
+    each = np.divide(idle, running, out=np.zeros(len(idle)), where=running > 0)
+    total = np.concatenate([[0.0], np.cumsum(each * np.diff(times))])
     blame = np.zeros(len(start))
-    blame[ran] = np.interp(stop[ran], over_time.times, until) - np.interp(start[ran], over_time.times, until)
+    blame[ran] = np.interp(stop[ran], times, total) - np.interp(start[ran], times, total)
     return blame
 
 
