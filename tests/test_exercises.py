@@ -27,7 +27,8 @@ from course.notebook import (
     normalise,
     write,
 )
-from course.practice.exercises import unregister
+from course.practice.comparing import difference
+from course.practice.exercises import chapters, exercises_of, unregister
 
 NOTEBOOKS = Path(__file__).parent.parent / ROOT
 SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("*/*.ipynb"))
@@ -44,6 +45,9 @@ register(98, [
 
 def _code(source, *tags):
     return new_code_cell(source, metadata={"tags": list(tags)})
+
+
+EXERCISES = [exercise for chapter in chapters() for exercise in exercises_of(chapter)]
 
 
 def _toy():
@@ -154,6 +158,34 @@ def test_badly_tagged_solutions_are_refused(toy, change, word):
     change(notebook)
     with pytest.raises(NotebookError, match=word):
         add_nbgrader(notebook)
+
+
+# --- the exercises of the course -----------------------------------------------------------------
+
+
+def _complaint(exercise, args, right, got):
+    """Return what is wrong with a result, as the exercise judges it; None when it passes."""
+    problem = None if right is None else difference(right, got, exercise.tolerance, exercise.absolute)
+    return problem or (exercise.judge and exercise.judge(*args, got))
+
+
+@pytest.mark.parametrize("exercise", [pytest.param(each, id=each.id) for each in EXERCISES if each.mistakes])
+def test_every_named_mistake_is_refused(exercise):
+    # A mistake that no case tells from the right answer would pass.
+    for said, wrong in exercise.mistakes.items():
+        complaints = []
+        if not exercise.is_function:
+            got = wrong() if callable(wrong) else wrong
+            complaints.append(_complaint(exercise, (), exercise.right_value(), got))
+        for case in exercise.list_cases():
+            right = exercise.expected and exercise.expected(*case.args, **case.kwargs)
+            try:
+                got = wrong(*case.args, **case.kwargs)
+            except (ArithmeticError, ValueError):
+                complaints.append("it raises")
+                continue
+            complaints.append(_complaint(exercise, ((*case.args, *case.kwargs.values()),), right, got))
+        assert any(complaints), f"{exercise.id}: {said!r} passes"
 
 
 # --- executing and normalising -------------------------------------------------------------------
