@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import determine_grade
@@ -27,7 +28,9 @@ from course.notebook import (
     normalise,
     write,
 )
-from course.practice.exercises import unregister
+from course.practice import chapter10
+from course.practice.comparing import difference
+from course.practice.exercises import chapters, exercises_of, find, unregister
 
 NOTEBOOKS = Path(__file__).parent.parent / ROOT
 SOLUTIONS = sorted((NOTEBOOKS / "solutions").glob("*/*.ipynb"))
@@ -44,6 +47,9 @@ register(98, [
 
 def _code(source, *tags):
     return new_code_cell(source, metadata={"tags": list(tags)})
+
+
+EXERCISES = [exercise for chapter in chapters() for exercise in exercises_of(chapter)]
 
 
 def _toy():
@@ -154,6 +160,55 @@ def test_badly_tagged_solutions_are_refused(toy, change, word):
     change(notebook)
     with pytest.raises(NotebookError, match=word):
         add_nbgrader(notebook)
+
+
+# --- the exercises of the course -----------------------------------------------------------------
+
+
+def _complaint(exercise, args, right, got):
+    """Return what is wrong with a result, as the exercise judges it; None when it passes."""
+    problem = None if right is None else difference(right, got, exercise.tolerance, exercise.absolute)
+    return problem or (exercise.judge and exercise.judge(*args, got))
+
+
+@pytest.mark.parametrize("exercise", [pytest.param(each, id=each.id) for each in EXERCISES if each.mistakes])
+def test_every_named_mistake_is_refused(exercise):
+    # A mistake that no case tells from the right answer would pass.
+    for said, wrong in exercise.mistakes.items():
+        complaints = []
+        if not exercise.is_function:
+            got = wrong() if callable(wrong) else wrong
+            complaints.append(_complaint(exercise, (), exercise.right_value(), got))
+        for case in exercise.list_cases():
+            right = exercise.expected and exercise.expected(*case.args, **case.kwargs)
+            try:
+                got = wrong(*case.args, **case.kwargs)
+            except (ArithmeticError, ValueError):
+                complaints.append("it raises")
+                continue
+            complaints.append(_complaint(exercise, ((*case.args, *case.kwargs.values()),), right, got))
+        assert any(complaints), f"{exercise.id}: {said!r} passes"
+
+
+def _cut_ratio(tasks):
+    """Return the median ratio of exercise 10.6 for ``tasks(work, workers, overhead, slowest)``."""
+    ratios = []
+    for job in chapter10._JOBS:
+        start = chapter10._run_time(job, chapter10._one_each(*job))
+        ratios.append(start / chapter10._run_time(job, min(max(int(tasks(*job)), 1), 200_000)))
+    return np.median(ratios)
+
+
+def test_where_to_cut_has_no_constant_answer():
+    target = find("10.6").target
+    assert _cut_ratio(lambda work, workers, overhead, slowest: work / workers / overhead) > target
+    assert _cut_ratio(lambda work, workers, overhead, slowest: 0.6 * work / workers / overhead) > target
+    for number in np.geomspace(1, 200_000, 120):
+        assert _cut_ratio(lambda *job, number=number: number) < target
+    for each in np.geomspace(1, 5000, 60):
+        assert _cut_ratio(lambda work, workers, *rest, each=each: each * workers) < target
+    for duration in np.geomspace(0.001, 10, 80):
+        assert _cut_ratio(lambda work, *rest, duration=duration: work / duration) < target
 
 
 # --- executing and normalising -------------------------------------------------------------------

@@ -41,3 +41,16 @@ def test_presets_differ(name: str) -> None:
         findings.add(view.finding)
     view.close()
     assert len(findings) == len(explorer.presets) + 1, "two presets, or a preset and the reset, say the same"
+
+
+@pytest.mark.parametrize("random", [False, True])
+def test_ceiling_says_who_is_the_limit(random: bool) -> None:
+    # 16 workers and 0.5 ms a decision: the threshold is 8 ms.
+    explorer = EXPLORERS["ceiling"]
+    for item, wanted, judged in (
+        (4.0, "4,000", "enough from 8 ms an item on"),
+        (8.0, "2,000", "too few below 8 ms an item"),
+        (16.0, "1,000", "too few below 8 ms an item"),
+    ):
+        said = explorer.finding(explorer.compute(item=item, workers=16, overhead=0.5, batch=1, random=random))
+        assert f"they would take {wanted} items a second, and the scheduler can hand out 2,000 ({judged})" in said

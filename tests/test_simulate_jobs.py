@@ -307,7 +307,7 @@ def test_wild_jobs(arrival, width, runtime, estimate, nodes, policy):
     [
         (lambda: jobs([], 1, 1, nodes=1), "there are 0 jobs; there must be at least 1, and for 'fcfs' at most 1000000"),
         (lambda: jobs(np.zeros(2001), 1, 1, nodes=1, policy="conservative"), "for 'conservative' at most 2000"),
-        (lambda: jobs([2, 1], 1, 1, nodes=1), "arrival[1] is 1, before the one of the job before"),
+        (lambda: jobs([2, 1], 1, 1, nodes=1), "arrival[1] is 1, before the one before it"),
         (lambda: jobs([1], 3, 1, nodes=2), "width is 3; it must be at most the number of nodes, 2"),
         (lambda: jobs([1], 0, 1, nodes=2), "width is 0; it must be a whole number and at least 1"),
         (lambda: jobs([1], 1, [1, 2], nodes=2), "runtime has shape (2,); allowed: () or (1,)"),

@@ -394,7 +394,7 @@ def one_repairer(clients, think_time, service_time):
 
 
 def mean_value_analysis(clients, think_time, service_time):
-    """The same by Reiser and Lavenber's recursion: an arrival sees the system with one client less."""
+    """The same by Reiser and Lavenberg's recursion: an arrival sees the system with one client less."""
     inside = 0.0
     for n in range(1, clients + 1):
         response = service_time * (1 + inside)

@@ -58,12 +58,14 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
 
 
 def finding(result: dict[str, Any]) -> str:
-    """Say how busy the workers are, how long items must be, and how many items a second the scheduler can take."""
-    useful = min(result["workers"], result["items"] * result["item"] / 1000)
+    """Say how busy the workers are, and whether the scheduler hands out as many items as they could take."""
+    wanted, items = 1000 * result["workers"] / result["item"], result["items"]
+    threshold = f"{_time(result['threshold'])} an item"
+    enough = f"enough from {threshold} on" if wanted > 1.0001 * items else f"too few below {threshold}"
     return (
-        f"{result['workers']:,} workers are {result['here']:.0%} busy with items of {_time(result['item'])}; they need "
-        f"{_time(result['threshold'])} (the scheduler hands out {result['items']:,.0f} items a second, enough for "
-        f"{useful:,.0f} workers)."
+        f"{result['workers']:,} workers are {result['here']:.0%} busy with items of {_time(result['item'])}: if they "
+        f"never waited, they would take {wanted:,.0f} items a second, and the scheduler can hand out {items:,.0f} "
+        f"({enough})."
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from distributed import Client, Future
 from numpy.typing import ArrayLike
 
-from course.measure.workloads import _serve, _server
+from course.measure.workloads import _service
 
 OK, TIMEOUT, REJECTED = 0, 1, 2
 
@@ -129,13 +129,7 @@ def retrying_load(
     for name, limit in (("queue_limit", queue_limit), ("retry_budget", retry_budget), ("retry_burst", retry_burst)):
         if limit is not None and not limit >= 0:
             raise ValueError(f"{name} is {limit}; it must be at least 0")
-    address, servers = _server(client)
-
-    def submit(seconds: float) -> Future:
-        # fifo_timeout=0: each later submission ranks behind all earlier ones.
-        return client.submit(_serve, seconds, workers=address, pure=False, fifo_timeout=0)
-
-    client.gather([submit(0.0) for _ in range(4 * servers)])  # imports and threads are not to be measured
+    submit, servers = _service(client)
     clients = _Clients(np.cumsum(gaps), 1 + int(retries), lambda: submit(float(service)))
     clients.timeout, clients.release, clients.backoff = float(timeout), release, float(backoff)
     clients.most = np.inf if queue_limit is None else servers + queue_limit

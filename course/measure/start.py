@@ -219,7 +219,7 @@ def _local(
                 client.register_plugin(plugins.QuietEnd())
             yield client
         finally:
-            with _quiet_close():
+            with _kept_back():
                 try:
                     if client is not None:
                         client.close()
@@ -334,19 +334,11 @@ def _keep_back_timers() -> None:
 
 
 @contextlib.contextmanager
-def _quiet_close() -> Iterator[None]:
-    """Keep back what Dask logs about connections that end because we end them.
-
-    Only records of connection loss, and of workers that are stopped in mid-task, are kept back, and only
-    while the cluster closes.
-    """
-    with _kept_back():
-        yield
-
-
-@contextlib.contextmanager
 def _kept_back(*more: str) -> Iterator[None]:
-    """Keep back records of lost connections and stopped workers, and those that hold one of the given texts."""
+    """Keep back what Dask logs, inside the block, about connections and workers that end because we end them.
+
+    With `more`, records that hold one of these texts are kept back, too.
+    """
     expected = ("CommClosed", "Connection to", "still alive after", "lost connection", "Removing worker",
                 "retire", "Lost connection", "heartbeat", "Async instruction", *more)  # fmt: skip
 

@@ -54,13 +54,16 @@ PATIENCE = [
     (0.3, 2.0, 10, 365.0),
     (0.001, 1.0, 10_000, 365.0),
     (0.05, 5.0, 1, 0.001),
+    (0.6, 1.0, 20, 7.0),  # so much loss that each of the mistakes below gives another number
 ]
 """Loss, period [s], workers, days."""
 
 
-def _patience(loss: float, period: float, workers: int, days: float) -> int:
+def _patience(loss: float, period: float, workers: int, days: float, begins: float | None = None) -> int:
+    """Count upwards; `begins` is the probability that a run of losses begins, 1 − loss if it is not given."""
+    begins = 1 - loss if begins is None else begins
     for missed in range(1, 1000):
-        if period / ((1 - loss) * loss**missed) / workers >= days * 86400:
+        if period / (begins * loss**missed) / workers >= days * 86400:
             return missed
     raise ArithmeticError("more than 1000 heartbeats")
 
@@ -234,6 +237,9 @@ EXERCISES = [
                 lambda q, period, workers, days: _patience(q, 1.0, workers, days)
             ),
             "days are 86,400 seconds": lambda q, period, workers, days: _patience(q, period, workers, days / 86400),
+            "a run of misses counts once, where it begins, after a heartbeat that arrived: that is the factor 1 − q": (
+                lambda q, period, workers, days: _patience(q, period, workers, days, begins=1.0)
+            ),
             "that is one too many; ask for the smallest": (
                 lambda q, period, workers, days: _patience(q, period, workers, days) + 1
             ),

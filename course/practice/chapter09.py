@@ -444,7 +444,7 @@ EXERCISES = [
         hints=(
             "Write down the seconds for a byte: in, on the way, out.",
             "With a codec: 1/C + 1/(r B) + 1/D. Without: 1/B.",
-            "Compute both for each codec, and take the name of the smallest; \"none\" stands for 1/B.",
+            'Compute both for each codec, and take the name of the smallest; "none" stands for 1/B.',
         ),
     ),
 ]

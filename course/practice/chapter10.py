@@ -81,7 +81,9 @@ def _fusion_cases() -> list[Case]:
 
 # ---- 10.6 Where to cut
 
-_JOBS = [(100.0, 16, 0.001, 4.0), (20.0, 8, 0.005, 3.0), (600.0, 64, 0.002, 6.0)]
+# Few jobs of a batch system, a Dask cluster, a fast scheduler: so far apart that no number of tasks is good for two of
+# them, nor a number for each worker, nor a duration of a task.
+_JOBS = [(34.0, 4, 0.5, 8.0), (256.0, 32, 0.01, 3.04), (200.0, 64, 0.0001, 2.65)]
 """Seconds of work, workers, overhead of a task [s], how many times as long the slowest task takes."""
 
 

@@ -56,6 +56,36 @@ def arrivals(name: str, interarrival: ArrayLike) -> np.ndarray:
     return last(name, arrival)
 
 
+def in_order(name: str, instants: ArrayLike) -> np.ndarray:
+    """Return seconds as a fresh array of shape (n,), or raise `ValueError` also where one is before the last.
+
+    Examples
+    --------
+    >>> in_order("arrival", [0, 2, 1])
+    Traceback (most recent call last):
+    ValueError: arrival[2] is 1, before the one before it; they must be in order
+    """
+    array = times(name, instants)
+    if (np.diff(array) < 0).any():
+        early = int(np.argmax(np.diff(array) < 0)) + 1
+        raise ValueError(f"{name}[{early}] is {array[early]:g}, before the one before it; they must be in order")
+    return array
+
+
+def each(name: str, value: ArrayLike, n: int, **bounds: float) -> np.ndarray:
+    """Return a number for each of n, as a fresh array of floats: the same for all, or as given.
+
+    Examples
+    --------
+    >>> each("width", 2, 3), each("width", [1, 2, 3], 3, low=1)
+    (array([2., 2., 2.]), array([1., 2., 3.]))
+    """
+    array = number(name, value, **bounds)
+    if array.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {array.shape}; allowed: () or ({n},)")
+    return np.broadcast_to(array, n).astype(float)
+
+
 def last(name: str, arrival: np.ndarray) -> np.ndarray:
     """Return the array if its last time is finite; the sum of large seconds can exceed what a float holds."""
     if not np.isfinite(arrival[-1]):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.domain import number, scalar, whole
-from course.simulate.arguments import times
+from course.simulate.arguments import each, in_order
 
 MOST_TASKS = 10**5
 MOST_WORKERS = 10**5
@@ -123,18 +123,15 @@ def dispatch(
     """
     from course.simulate import dispatch_kernel as kernel
 
-    came = times("arrival", arrival)
+    came = in_order("arrival", arrival)
     n = len(came)
     if not 0 < n <= MOST_TASKS:
         raise ValueError(f"there are {n} tasks; there must be at least 1, and at most {MOST_TASKS:,}")
-    if (np.diff(came) < 0).any():
-        late = int(np.argmax(np.diff(came) < 0)) + 1
-        raise ValueError(f"arrival[{late}] is {came[late]:g}, before the one of the task before; they must be in order")
     workers = whole("workers", workers, low=1, high=MOST_WORKERS)
-    works, moves = _each("service", service, n, low=0), _each("move", move, n, low=0)
-    keys = np.zeros(n) if key is None else _each("key", key, n)
-    whose = np.zeros(n) if user is None else _each("user", user, n, low=0, high=10**4, whole=True)
-    homes = np.full(n, -1.0) if home is None else _each("home", home, n, low=-1, high=workers - 1, whole=True)
+    works, moves = each("service", service, n, low=0), each("move", move, n, low=0)
+    keys = np.zeros(n) if key is None else each("key", key, n)
+    whose = np.zeros(n) if user is None else each("user", user, n, low=0, high=10**4, whole=True)
+    homes = np.full(n, -1.0) if home is None else each("home", home, n, low=-1, high=workers - 1, whole=True)
     if np.ndim(patience) or patience != np.inf:
         patience = scalar("patience", patience, low=0)
     with np.errstate(over="ignore"):
@@ -144,11 +141,3 @@ def dispatch(
         came, works, keys, whose, homes, moves, workers, int(whose.max()) + 1, float(patience)
     )
     return Dispatched(came, works, start, stop, worker, (homes >= 0) & (worker != homes))
-
-
-def _each(name: str, value: ArrayLike, n: int, **bounds: float) -> np.ndarray:
-    """Return a number for each task, as a fresh array."""
-    array = number(name, value, **bounds)
-    if array.shape not in ((), (n,)):
-        raise ValueError(f"{name} has shape {array.shape}; allowed: () or ({n},)")
-    return np.broadcast_to(array, n).astype(float)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.domain import number, one_of, scalar, whole
-from course.simulate.arguments import times
+from course.simulate.arguments import each, in_order
 
 MOST_JOBS = {"fcfs": 10**6, "easy": 10**5, "conservative": 2000}
 """The policies, and how many jobs each can plan within a quarter of a minute even if all wait at once. First come first
@@ -156,23 +156,20 @@ def jobs(
     """
     from course.simulate import job_kernels as kernels
 
-    came = times("arrival", arrival)
+    came = in_order("arrival", arrival)
     n = len(came)
     one_of("policy", policy, MOST_JOBS)
     if not 0 < n <= MOST_JOBS[policy]:
         raise ValueError(
             f"there are {n} jobs; there must be at least 1, and for {policy!r} at most {MOST_JOBS[policy]}"
         )
-    if (np.diff(came) < 0).any():
-        late = int(np.argmax(np.diff(came) < 0)) + 1
-        raise ValueError(f"arrival[{late}] is {came[late]:g}, before the one of the job before; they must be in order")
     nodes = whole("nodes", nodes, low=1, high=10**9)
-    wide = _each("width", width, n, low=1, whole=True)
+    wide = each("width", width, n, low=1, whole=True)
     if (wide > nodes).any():
         raise ValueError(f"width is {wide.max():g}; it must be at most the number of nodes, {nodes}")
     wide = wide.astype(np.int64)
-    ran = _each("runtime", runtime, n, low=0)
-    said = ran.copy() if estimate is None else _each("estimate", estimate, n, low=0)
+    ran = each("runtime", runtime, n, low=0)
+    said = ran.copy() if estimate is None else each("estimate", estimate, n, low=0)
     if (said < ran).any():
         job = int(np.argmax(said < ran))
         raise ValueError(f"estimate[{job}] is {said[job]:g}; it must be at least the runtime, {ran[job]:g}")
@@ -185,11 +182,3 @@ def jobs(
     else:
         start, promised = kernels.in_order(came, wide, ran, said, nodes, policy == "easy")
     return Jobs(came, wide, ran, start, start + ran, promised, nodes)
-
-
-def _each(name: str, value: ArrayLike, n: int, **bounds: float) -> np.ndarray:
-    """Return a number for each job, as a fresh array."""
-    array = number(name, value, **bounds)
-    if array.shape not in ((), (n,)):
-        raise ValueError(f"{name} has shape {array.shape}; allowed: () or ({n},)")
-    return np.broadcast_to(array, n).copy()

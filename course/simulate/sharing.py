@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.domain import number, one_of, scalar
-from course.simulate.arguments import times
+from course.simulate.arguments import each, in_order
 
 SHARINGS = ("fair", "fifo")
 """The user of the least dominant share goes first (DRF; of one resource: max-min fairness); first in, first out."""
@@ -135,13 +135,10 @@ def share(
     """
     from course.simulate import sharing_kernels as kernels
 
-    came = times("arrival", arrival)
+    came = in_order("arrival", arrival)
     n = len(came)
     if not 0 < n <= 10**6:
         raise ValueError(f"there are {n} tasks; there must be at least 1, and at most {10**6:,}")
-    if (np.diff(came) < 0).any():
-        late = int(np.argmax(np.diff(came) < 0)) + 1
-        raise ValueError(f"arrival[{late}] is {came[late]:g}, before the one of the task before; they must be in order")
     whose = _shaped("user", number("user", user, low=0, high=MOST_USERS - 1, whole=True), (n,)).astype(np.int64)
     there = np.atleast_1d(number("capacity", capacity, above=0, high=1e100))
     needs = number("demand", demand, low=0)
@@ -153,8 +150,7 @@ def share(
             f"demand[{task}, {resource}] is {needs[task, resource]:g}; it must be at most the capacity,"
             f" {there[resource]:g}"
         )
-    takes = number("duration", duration, low=0)
-    takes = np.full(n, float(takes)) if takes.ndim == 0 else _shaped("duration", takes, (n,)).copy()
+    takes = each("duration", duration, n, low=0)
     one_of("policy", policy, SHARINGS)
     with np.errstate(over="ignore"):
         number("the last arrival plus all durations", came[-1] + takes.sum())
