@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
 from course.diagnosis import Diagnosis
-from course.plots.style import COLOURS, style
+from course.plots.style import COLOURS, DPI, style
 from course.timeshares import SHARES
 
 #: Colour and hatching of each share; idle threads without a ready task are pale.
@@ -18,6 +19,9 @@ LOOK = {
     "placement": (COLOURS["green"], "xx"),
     "imbalance": ("#CBD5E1", ""), "dependencies": ("#E8ECF1", "--"),
 }  # fmt: skip
+
+NAMED = 0.02
+"""Smaller shares are drawn without their name."""
 
 
 def shares_over_time(found: Diagnosis, axes: Axes, *, bins: int = 100, title: str = "") -> None:
@@ -34,7 +38,7 @@ def shares_over_time(found: Diagnosis, axes: Axes, *, bins: int = 100, title: st
 
     Notes
     -----
-    Shares below 1 % are drawn but not named. Taught in chapter 11.
+    Shares below 2 % are drawn but not named. Taught in chapter 11.
     """
     edges, threads = found.over_time.over_time(bins)
     edges = edges - edges[0]
@@ -46,7 +50,7 @@ def shares_over_time(found: Diagnosis, axes: Axes, *, bins: int = 100, title: st
             if layer.any():
                 axes.stairs(bottom + layer, edges, baseline=bottom, fill=True, facecolor=colour, hatch=hatch,
                             edgecolor="white", linewidth=0.0)  # fmt: skip
-            if found.shares[name] >= 0.01:
+            if found.shares[name] >= NAMED:
                 labels.append((float((bottom + layer / 2) @ layer / layer.sum()), name))
             bottom = bottom + layer
         _label(axes, labels, edges[-1], bottom.max())
@@ -57,7 +61,8 @@ def shares_over_time(found: Diagnosis, axes: Axes, *, bins: int = 100, title: st
 
 def _label(axes: Axes, labels: list[tuple[float, str]], right: float, top: float) -> None:
     """Write the names of the layers at the right, each at the middle height of its layer but none on another."""
-    gap = 0.085 * top
+    pixels = axes.get_window_extent().height  # before the layout, which changes it little
+    gap = 1.7 * matplotlib.rcParams["font.size"] * DPI / 72 / max(pixels, 1.0) * top
     heights = np.array([height for height, _ in sorted(labels)])
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
@@ -93,7 +98,7 @@ def shares_of_runs(found: Mapping[str, Diagnosis], axes: Axes, *, seconds: bool 
         for share in SHARES:
             lengths = np.array([(each.seconds if seconds else each.shares)[share] for each in found.values()])
             colour, hatch = LOOK[share]
-            if max(each.shares[share] for each in found.values()) >= 0.01:
+            if max(each.shares[share] for each in found.values()) >= NAMED:
                 shown.append(axes.barh(names, lengths, left=left, height=0.66, color=colour, hatch=hatch,
                                        edgecolor="white", linewidth=0.4, label=share))  # fmt: skip
             left += lengths
