@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from course.timeshares import SHARES, TimeShares, time_shares
-from course.trace import COMPUTE, KINDS, OVERHEAD, Trace
+from course.trace import COMPUTE, DISK, KINDS, OVERHEAD, Trace
 
 LIMITS = {
     "compute": "the threads are busy: only less work, or more threads, make it faster",
@@ -38,7 +40,8 @@ NONE_READY = ("imbalance", "dependencies")
 class Step:
     """One stretch of the critical path: what the end of the run waited for, from ``start`` to ``stop`` [s].
 
-    ``kind`` is one of `course.trace.KINDS`; *overhead* is the time between what the task waited for last and its start.
+    ``kind`` is one of `course.trace.KINDS`; *overhead* is the time between what the task waited for last and its start,
+    but for the part in which its worker was busy with the disk.
     """
 
     kind: str
@@ -309,7 +312,7 @@ def _path(trace: Trace) -> list[Step]:
     position = np.empty(len(trace.graph), dtype=np.int64)
     position[trace.graph.topological_order] = np.arange(len(trace.graph))
     worker, before = _threads_order(trace, position)
-    own = _own_rows(trace, start, worker)
+    own, disk = _own_rows(trace, start, worker), _disk_rows(trace)
     begin, until = float(trace.start.min()), float(trace.stop.max())
     task = int(np.nanargmax(stop))
     steps: list[Step] = []
@@ -321,7 +324,14 @@ def _path(trace: Trace) -> list[Step]:
             steps.append(Step(kind, task, int(worker[task]), since, until))
             until = since
 
-    waited(KINDS[OVERHEAD], float(stop[task]))  # transfers and writes after the last task
+    def blocked(since: float) -> None:
+        """Add the time in which nothing was done for the task: disk, if its worker was busy there, or overhead."""
+        for row in disk(int(worker[task]), since, until):
+            waited(KINDS[OVERHEAD], max(float(trace.stop[row]), since))
+            waited(KINDS[DISK], max(float(trace.start[row]), since))
+        waited(KINDS[OVERHEAD], since)
+
+    blocked(float(stop[task]))  # transfers and writes after the last task
     while True:
         waited("compute", float(start[task]))
         # Its start waited for a predecessor or for its thread; of tasks that took no time, the graph tells the order.
@@ -331,9 +341,9 @@ def _path(trace: Trace) -> list[Step]:
         latest = max(candidates, key=lambda p: stop[p], default=None)
         since = begin if latest is None else max(float(stop[latest]), begin)
         for row in own.get(task, []):
-            waited(KINDS[OVERHEAD], max(float(trace.stop[row]), since))
+            blocked(max(float(trace.stop[row]), since))
             waited(KINDS[trace.kind[row]], max(float(trace.start[row]), since))
-        waited(KINDS[OVERHEAD], since)
+        blocked(since)
         if latest is None:
             return steps[::-1]
         task = latest
@@ -350,6 +360,21 @@ def _threads_order(trace: Trace, position: np.ndarray) -> tuple[np.ndarray, np.n
     before[trace.task[rows[1:]][same]] = trace.task[rows[:-1]][same]
     worker[trace.task[rows]] = trace.worker[rows]
     return worker, before
+
+
+def _disk_rows(trace: Trace) -> Callable[[int, float, float], list[int]]:
+    """Return a function that gives the disk rows of a worker that touch a stretch of time, the latest first."""
+    rows = np.flatnonzero((trace.kind == DISK) & (trace.worker >= 0))
+    rows = rows[np.lexsort((trace.stop[rows], trace.worker[rows]))]
+    bounds = np.searchsorted(trace.worker[rows], np.arange(trace.cluster.workers + 1))
+    of_worker = [rows[a:b] for a, b in itertools.pairwise(bounds.tolist())]
+
+    def touching(worker: int, since: float, until: float) -> list[int]:
+        mine = of_worker[worker]
+        later = mine[np.searchsorted(trace.stop[mine], since, "right") :]
+        return later[trace.start[later] < until][::-1].tolist()
+
+    return touching
 
 
 def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> dict[int, list[int]]:

@@ -225,6 +225,14 @@ def test_reading_spilled_data_stops_all_threads_of_its_worker():
     assert found.on_path()["disk"] == 3.0
 
 
+def test_the_path_waits_for_the_disk_also_where_another_task_reads():
+    """Task 1 starts late because its worker wrote for task 0 from 2.2 to 3 s; the rest of the gap is overhead."""
+    trace = Trace([0, 0, 1], [0, 0, 0], [0, 0, 0], ["compute", "disk", "compute"], [0, 2.2, 3.5], [2, 3, 4],
+                  graph=independent(2), cluster=Cluster(1), origin="measured")  # fmt: skip
+    on_path = diagnose(trace).on_path()
+    assert np.isclose([on_path["compute"], on_path["disk"], on_path["overhead"]], [2.5, 0.8, 0.7]).all()
+
+
 def test_what_a_task_reads_is_what_its_predecessors_made():
     graph = TaskGraph.from_edges([1, 1, 1], [(0, 2), (1, 2)], output_size=[3.0, 4.0, 5.0])
     assert input_bytes(run(graph, 1, "fifo")).tolist() == [0.0, 0.0, 7.0]
