@@ -3,8 +3,8 @@
     python data/record_mysteries.py                       # records all five anew; takes a minute on a machine at rest
     python data/record_mysteries.py /tmp/runs --only b d  # two of them, elsewhere
 
-`data/README.md` says what is in the files, but not the causes: they stand in `MYSTERIES` at the end of this file, and in
-the exercises of chapter 11. Read by chapter 11.
+`data/README.md` says what is in the files, but not the causes: they stand in `MYSTERIES` at the end of this file, and
+in the exercises of chapter 11. Read by chapter 11.
 
 The useful work of a task is mostly sleep of a known length: four workers on two cores could not compute for longer
 without waiting for each other, which the trace would show as long tasks. Bytes are real wherever they matter, and so is
@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from dask import delayed
@@ -91,14 +91,16 @@ def by_row(client: Client, scale: float = 1.0) -> np.ndarray:
 
 # ---- b: a threshold that is refined by passing over a table several times
 
-CHUNKS, PASSES, CHUNK_BLOCKS = 48, 10, 480  # 480 blocks are 31 MB
+CHUNKS, PASSES, CHUNK_BLOCKS = 64, 8, 480  # 480 blocks are 31 MB
 
 
 def read(chunk: int, size: int, columns: int) -> np.ndarray:
-    """Return some of the 64 columns of a chunk of so many blocks, shape (columns, rows)."""
+    """Return the first of the 64 columns of a chunk of so many blocks, shape (columns, rows); most values are zero."""
     time.sleep(0.02)
-    # One block, repeated: to draw them all would cost more than to spill them.
-    return np.tile(blocks(chunk, chunk + 1).reshape(64, -1)[:columns], size)
+    table = np.zeros((columns, size * BLOCK // 64), np.uint8)
+    # To fill the other columns would take longer than to spill them.
+    table[0] = np.resize(blocks(chunk, chunk + 1), table.shape[1])
+    return table
 
 
 def score(table: np.ndarray, level: float) -> np.ndarray:
@@ -290,15 +292,14 @@ def tree_by_tree(client: Client, scale: float = 1.0) -> tuple[int, float]:
 # ---- record
 
 
-@dataclass(frozen=True)
-class Mystery:
+class Mystery(NamedTuple):
     """A slow program, the cure, the cause of the slowness, and the cluster that both run on."""
 
     cause: str
     slow: Callable[[Client, float], Any]
     cured: Callable[[Client, float], Any]
     threads: int = 1
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
 
 
 WORKERS = 4
@@ -308,8 +309,8 @@ MYSTERIES = {
         "memory pressure with spilling",
         all_columns,
         one_column,
-        # A worker without any result has 150 MB already, and Dask spills results beyond 60 % of the limit. With so small a
-        # limit, 30 % leave room for what is being computed, below the 80 % of all its memory at which a worker pauses.
+        # By default, Dask spills results beyond 60 % of the limit. But a worker without any result has 150 MB already:
+        # of so small a limit, 30 % leave room for what is being computed, below the 80 % at which a worker pauses.
         options={"memory_limit": "600 MB", "config": {"distributed.worker.memory.target": 0.3}},
     ),
     "c": Mystery("tiny tasks", one_by_one, fifty_at_a_time),
