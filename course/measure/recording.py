@@ -85,13 +85,16 @@ def record(client: Client, *, wait: float = 10.0) -> Iterator[Recorder]:
 
     A transfer belongs to the task that made the worker fetch the data (the task whose result it is, if the data was
     fetched for none in particular); it can carry several results at once. It has no thread: workers fetch while
-    they compute. Disk times are those above 5 ms, which is when Dask notes them; their bytes are not known.
+    they compute. Disk times are those above 5 ms, which is when Dask notes them; their bytes are not known. A result
+    that was written to disk and that another worker fetches is read within that transfer; what a worker writes between
+    tasks, because its process has become too large, is not noted.
 
     Of a worker that died, the transfers it made are known from the reports of the tasks it had finished; their
     size is that of the results which these tasks read from there. What it was doing when it died is lost.
 
-    Clocks: Dask corrects compute and transfer times by each worker's offset from the scheduler's clock, as
-    estimated from heartbeats (good to about a millisecond on one machine).
+    Clocks: Dask corrects compute and transfer times, but not disk times, by each worker's offset from the scheduler's
+    clock, as estimated from heartbeats: good to about a millisecond on one machine, and to some 10 ms while a worker is
+    busy with its disk or with large transfers, because it then answers late.
 
     Taught in chapters 10 (where the plugin is built step by step) and 11.
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from course.plots.style import COLOURS, style
-from course.trace import COMPUTE, OVERHEAD, TRANSFER, Trace, worker_names
+from course.trace import COMPUTE, DISK, OVERHEAD, TRANSFER, Trace, worker_names
 
 
 def gantt(
@@ -19,7 +19,9 @@ def gantt(
     highlight: Collection[int] | None = None,
     title: str = "",
 ) -> None:
-    """Draw a Gantt chart: a lane for each thread, a bar for each task; transfers as thin bars below their worker.
+    """Draw a Gantt chart: a lane for each thread, a bar for each task, and what did not compute as thin bars.
+
+    Transfers are grey, below their worker; reading from disk and writing to it is purple, in the middle of the lane.
 
     Parameters
     ----------
@@ -61,6 +63,10 @@ def gantt(
             lane = offsets[trace.worker[row]] + 0.44
             length = trace.stop[row] - trace.start[row]
             axes.barh(lane, length, left=trace.start[row] - origin, height=0.1, color=COLOURS["grey"], linewidth=0)
+        disk = np.flatnonzero(trace.kind == DISK)
+        lanes = offsets[trace.worker[disk]] + np.maximum(trace.thread[disk], 0)
+        lengths = trace.stop[disk] - trace.start[disk]
+        axes.barh(lanes, lengths, left=trace.start[disk] - origin, height=0.3, color=COLOURS["purple"], linewidth=0)
         if trace.cluster.workers == 1:
             axes.set_yticks(range(offsets[-1]), [f"thread {k}" for k in range(offsets[-1])])
         else:

@@ -38,7 +38,7 @@ from course.measure import (
     workloads,
 )
 from course.simulate import Cluster, closed_loop, run
-from course.trace import COMPUTE, TRANSFER
+from course.trace import COMPUTE, DISK, TRANSFER
 
 ROOT = Path(__file__).parents[2]
 
@@ -283,6 +283,25 @@ def test_record_transfers_have_peers_and_sizes_beyond_dasks_own_log():
     assert set(trace.thread[rows]) == {-1}
     # What was there before is in the graph, and took no time.
     assert trace.graph.duration[trace.graph.names.index("earlier")] == 0
+
+
+def test_record_has_what_was_written_to_disk_and_read_back():
+    # Of results that are larger than 120 MB together some are spilled. The process may be as large as it likes.
+    config = {f"distributed.worker.memory.{name}": False for name in ("spill", "pause", "terminate")}
+    with threads(1, memory_limit="200 MB", config=config) as client, record(client) as run:
+        made = [client.submit(workloads.allocate, 100_000_000, key=f"made-{i}") for i in range(3)]
+        client.gather([client.submit(len, each, key=f"used-{i}") for i, each in enumerate(made)])
+    trace = run.trace
+    start, stop = trace.task_times()
+    rows = np.flatnonzero(trace.kind == DISK)
+    written = [row for row in rows if trace.graph.name(trace.task[row]).startswith("made")]
+    read = [row for row in rows if trace.graph.name(trace.task[row]).startswith("used")]
+    assert written
+    assert read
+    # The clocks of disk and compute times differ by the worker's offset, as Dask estimates it.
+    assert (trace.start[written] >= stop[trace.task[written]] - 0.02).all()
+    assert (trace.stop[read] <= start[trace.task[read]] + 0.02).all()
+    assert (trace.thread[rows] == 0).all()
 
 
 def test_record_keeps_failed_and_retried_attempts():
