@@ -636,19 +636,19 @@ EXERCISES = [
         choices={
             "threads": "The cured runs had more threads.",
             "path": "The share counted only threads on the critical path.",
-            "compute": "The cure made the tasks' own computing less, too, which the rule leaves as it was.",
+            "rest": "The cure made other shares of the time less, too, which the rule leaves as they were.",
             "chance": "By chance: recorded runs differ from day to day by that much.",
         },
-        value="compute",
+        value="rest",
         mistakes={
             "cluster.slots is the same in both traces": "threads",
             "a share counts all threads, each second of each": "path",
-            "three runs of three, by a factor: and the tables show another number that has fallen": "chance",
+            "all three runs err to the same side; and the table shows other numbers that have fallen": "chance",
         },
         hints=(
             "The rule T (1 − s) takes one share away and leaves the others. Did they stay?",
-            "Compare the thread-seconds that were spent computing, before and after.",
-            "They fell in all three: fewer bytes to make and to read, or fewer tasks with a fixed cost in each.",
+            "Compare the thread-seconds of computing, and of all else, before and after.",
+            "They fell, too: fewer bytes to make and to add up, or fewer tasks with a fixed cost in each.",
         ),
     ),
 ]
