@@ -1,12 +1,13 @@
 """Pictures of traces, graphs and curves, in one style; each with a text that says what it shows."""
 
 from course.plots.graphs import draw_graph
+from course.plots.profiles import flame_graph
 from course.plots.protocols import SCHEDULER_STATES, WORKER_STATES, sequence, state_machine
 from course.plots.show import show
 from course.plots.style import COLOURS, style, subplots
 from course.plots.traces import gantt, running
 
 __all__ = [
-    "COLOURS", "SCHEDULER_STATES", "WORKER_STATES", "draw_graph", "gantt", "running", "sequence", "show",
-    "state_machine", "style", "subplots",
+    "COLOURS", "SCHEDULER_STATES", "WORKER_STATES", "draw_graph", "flame_graph", "gantt", "running", "sequence",
+    "show", "state_machine", "style", "subplots",
 ]  # fmt: skip
