@@ -50,8 +50,11 @@ def metrics(client: Client, *, timeout: float = 5.0) -> pandas.DataFrame:
 
     Notes
     -----
-    The gauges ``dask_…_tick_duration_maximum_seconds`` are *since the last reading*: whoever reads them, sets them
-    back. All other gauges are levels at the instant of reading; between two readings they may have been anything.
+    A gauge is a level at the instant of reading; between two readings it may have been anything. Prefer counters.
+
+    Whether a server's event loop is blocked is told by the rate of its ``…_tick_count_total``: 50 a second, one every
+    ``distributed.admin.tick.interval``, if it is free. ``…_tick_duration_maximum_seconds`` does not tell (seen in
+    2026.8: it is only how long ago the last tick was).
 
     The metrics that begin with ``process_`` and ``python_`` are those of the operating system's process. Where workers
     are threads of this process (``cluster(processes=False)``), all servers share it.
