@@ -31,8 +31,9 @@ UNDEFINED = {"gg1": {"wait_probability"}, "ggc": {"wait_probability"}, "retry_st
 # The simulators whose arguments are numbers; the others refuse nearly every such call.
 SIMULATORS = ("architecture", "autoscale", "balance", "balls", "cache", "checkpoint", "closed_loop",
               "coordinated_omission", "daily_load", "dispatch", "fan_out", "hedge", "hedged_queues", "heartbeats",
-              "jobs", "machines", "mapreduce", "messages", "mornings", "optimal", "ring", "run", "schedule", "service",
-              "share", "speculate", "stream", "token_bucket", "varying_arrivals", "zipf_stream")  # fmt: skip
+              "jobs", "machines", "mapreduce", "messages", "mornings", "optimal", "ring", "run", "sample_profile",
+              "schedule", "service", "share", "speculate", "stream", "token_bucket", "varying_arrivals",
+              "zipf_stream")  # fmt: skip
 
 
 def is_function(value: object) -> bool:

@@ -17,6 +17,8 @@
 `Store`              files behind a latency and a bandwidth; it counts requests and bytes
 `column_chunks`      what the footers of Parquet files say; `planned_requests`: by which requests it is read
 `record_messages`    every message of a run, and the transitions of every task, as a `Conversation`
+`metrics`            what scheduler and workers tell Prometheus; `metric_rates`: what changed between two readings
+`profile_tree`       what Dask's profiler saw, as a tree; `sample_stacks`: whole stacks at random instants
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
@@ -31,6 +33,8 @@ from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
 from course.measure.links import Link, link, transfer
 from course.measure.messages import Conversation, Message, record_messages
+from course.measure.profiling import Frame, Stacks, profile_tree, sample_stacks
+from course.measure.prometheus import metric_rates, metrics
 from course.measure.recording import Recorder, record
 from course.measure.retrying import Tries, retrying_load
 from course.measure.separate import Standalone, standalone
@@ -42,12 +46,14 @@ __all__ = [
     "Comparison",
     "Conversation",
     "Estimate",
+    "Frame",
     "Link",
     "Load",
     "Machine",
     "Message",
     "Recorder",
     "Request",
+    "Stacks",
     "Standalone",
     "Store",
     "Tries",
@@ -59,12 +65,16 @@ __all__ = [
     "expect_faults",
     "forget_durations",
     "link",
+    "metric_rates",
+    "metrics",
     "planned_requests",
     "poisson_load",
+    "profile_tree",
     "record",
     "record_messages",
     "retrying_load",
     "run_graph",
+    "sample_stacks",
     "standalone",
     "transfer",
     "workloads",

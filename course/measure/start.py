@@ -18,7 +18,7 @@ import dask
 import locket
 from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
-from distributed import Client, LocalCluster, Nanny
+from distributed import Client, LocalCluster, Nanny, Worker
 from distributed.system import MEMORY_LIMIT
 
 from course.measure import plugins
@@ -33,6 +33,13 @@ class _PromptNanny(Nanny):
 
     async def close(self, timeout: float = 5, reason: str = "nanny-close") -> str:
         return await super().close(timeout=min(timeout, 2.5), reason=reason)
+
+
+class _LoopbackWorker(Worker):
+    """A worker in a thread of this process. Dask's own would serve its metrics on all devices."""
+
+    def start_http_server(self, routes: Any, dashboard_address: str | None, *rest: Any, **options: Any) -> None:
+        super().start_http_server(routes, dashboard_address or "127.0.0.1:0", *rest, **options)
 
 
 class _LocalCluster(LocalCluster):
@@ -211,7 +218,7 @@ def _local(
                 print(f"The workers are threads of this process, because processes did not start: {error}")
                 settings["host"], processes = options.get("host"), False
         if running is None:
-            running = _LocalCluster(processes=False, **settings)
+            running = _LocalCluster(processes=False, **{"worker_class": _LoopbackWorker, **settings})
         client = None
         try:
             client = Client(running)

@@ -33,6 +33,7 @@ from course.simulate.load_generators import (
     correct_omission,
     varying_arrivals,
 )
+from course.simulate.profilers import SampledProfile, sample_profile
 from course.simulate.queues import DISCIPLINES, Sojourns, queue, random_queue
 from course.simulate.runs import SIMULATORS, run
 from course.simulate.services import OUTCOMES, SHEDDING, CircuitBreaker, Requests, service, token_bucket
@@ -80,6 +81,7 @@ __all__ = [
     "Quorum",
     "Requests",
     "Ring",
+    "SampledProfile",
     "Scaled",
     "Schedule",
     "Scheduled",
@@ -123,6 +125,7 @@ __all__ = [
     "random_times",
     "ring",
     "run",
+    "sample_profile",
     "schedule",
     "service",
     "share",
