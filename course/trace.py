@@ -199,18 +199,17 @@ class Trace:
         # Of several that stopped last, the one that comes last in the graph.
         task = int(max(np.flatnonzero(stop == np.nanmax(stop)), key=lambda p: position[p]))
         path = [task]
-        seen = {task}
         while True:
             waited = [int(p) for p in self.graph.predecessors(task) if not np.isnan(stop[p])]
             if task in on_thread:
                 waited.append(on_thread[task])
-            # Only what ended before it began can have held it up.
-            waited = [p for p in waited if stop[p] <= start[task] + 1e-9 and p not in seen]
+            # Only what began before it can have held it up. (Not: what ended before it began. Clocks differ a little.)
+            now = (start[task], stop[task], position[task])
+            waited = [p for p in waited if (start[p], stop[p], position[p]) < now]
             if not waited:
                 return path[::-1]
             task = max(waited, key=lambda p: stop[p])
             path.append(task)
-            seen.add(task)
 
     # ---- in and out
 
