@@ -336,8 +336,8 @@ def _path(trace: Trace) -> list[Step]:
         waited("compute", float(start[task]))
         # Its start waited for a predecessor or for its thread; of tasks that took no time, the graph tells the order.
         candidates = trace.graph.predecessors(task).tolist() + ([int(before[task])] if before[task] >= 0 else [])
-        now = (start[task], position[task])
-        candidates = [p for p in candidates if (start[p], position[p]) < now]  # never for one without a start
+        now = (start[task], stop[task], position[task])
+        candidates = [p for p in candidates if (start[p], stop[p], position[p]) < now]  # never for one without a start
         latest = max(candidates, key=lambda p: stop[p], default=None)
         since = begin if latest is None else max(float(stop[latest]), begin)
         for row in own.get(task, []):

@@ -172,6 +172,16 @@ def test_without_costs_the_path_is_that_of_the_trace():
     assert [step.task for step in diagnose(trace).critical_path] == trace.critical_path()
 
 
+@given(st.integers(0, 400), st.integers(1, 5))
+@settings(max_examples=50, deadline=None)
+def test_tasks_that_take_no_time_do_not_break_the_path(seed, workers):
+    """Where nothing costs time but the tasks, list scheduling leaves no gap on the path."""
+    graph = random_dag(20, 0.2, seed=seed)
+    graph = graph.replace(duration=np.where(np.arange(20) % 4, graph.duration, 0.0))
+    trace = run(graph, workers, "random", seed=seed)
+    assert diagnose(trace).on_path()["compute"] == pytest.approx(trace.makespan)
+
+
 def two_stages(duration, output_size, names, cluster):
     """A stage of loads, each read by one task of a second stage, and a last task that reads all of these."""
     n = len(duration)
