@@ -84,6 +84,13 @@ def reads_complete_unrun(opened, explorers):
     assert opened.errors() == []
 
 
+def cut_labels(explorer):
+    """Return the labels of controls that end in an ellipsis, because there is no room for them."""
+    return explorer.locator(".widget-label").evaluate_all(
+        "labels => labels.filter(label => label.scrollWidth > label.clientWidth).map(label => label.innerText)"
+    )
+
+
 def change(opened, explorer, handle):
     """Move a slider by keyboard until the explorer shows another picture; return how many keys that took."""
     for count, key in enumerate(("ArrowRight", "ArrowLeft", "End", "Home"), start=1):
@@ -226,6 +233,7 @@ def test_a_chapters_explorers(path, open_notebook):
     for k in range(explorers):
         explorer = opened.explorers.nth(k)
         explorer.locator("img").first.wait_for()
+        assert cut_labels(explorer) == []
         for handle in explorer.locator(".noUi-handle").all():
             change(opened, explorer, handle)
         assert explorer.locator("[role=alert]").count() == 0
