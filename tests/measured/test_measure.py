@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import math
@@ -481,6 +482,21 @@ def test_poisson_load_waits_as_long_as_the_exact_queue():
         load = poisson_load(client, rate, mean, 100, seed=1)
     dask_too = _kiefer_wolfowitz(load.arrival + load.delay, load.stop - load.start + load.gap, servers)
     assert load.wait.mean() == pytest.approx((dask_too - load.arrival).mean(), rel=0.2)
+
+
+def test_garbage_collection_is_short_during_a_load_only():
+    def frozen(client):
+        return gc.get_freeze_count(), *client.run(gc.get_freeze_count).values()
+
+    with cluster(1, dashboard=False, local=True) as client:
+        before = frozen(client)
+        with workloads._service(client) as (submit, servers):
+            assert servers == 1
+            assert len(submit(0.0).result()) == 2
+            assert min(frozen(client)) > 10_000
+        with pytest.raises(KeyError), workloads._service(client):
+            raise KeyError
+        assert frozen(client) == before
 
 
 def test_poisson_load_refuses():
