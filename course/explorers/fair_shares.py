@@ -103,10 +103,10 @@ explorer = Explorer(
     finding=finding,
     controls={
         "cpu_a": Int("CPUs of a task of A", 1, 9, 1),
-        "memory_a": Int("memory of a task of A (GB)", 1, 18, 4),
+        "memory_a": Int("GB of a task of A", 1, 18, 4),
         "cpu_b": Int("CPUs of a task of B", 1, 9, 3),
-        "memory_b": Int("memory of a task of B (GB)", 1, 18, 1),
-        "weight": Float("weight of A", 0.25, 4.0, 1.0, step=0.25, format=".2f"),
+        "memory_b": Int("GB of a task of B", 1, 18, 1),
+        "weight": Float("Weight of A", 0.25, 4.0, 1.0, step=0.25, format=".2f"),
     },
     presets={
         "Both want CPUs": {"cpu_a": 2, "memory_a": 1, "cpu_b": 3, "memory_b": 1},

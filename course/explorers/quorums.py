@@ -119,15 +119,15 @@ explorer = Explorer(
     finding=finding,
     controls={
         "replicas": Int("Replicas N", 1, 7, 3),
-        "read": Int("Answers to a read, r (≤ N)", 1, 7, 1),
-        "write": Int("Answers to a write, w (≤ N)", 1, 7, 2),
+        "read": Int("Read quorum r ≤ N", 1, 7, 1),
+        "write": Int("Write quorum w ≤ N", 1, 7, 2),
         "delays": Choice(
-            "Delays (mean 10 ms)",
+            "Delays of 10 ms",
             {"steady": "steady", "exponential": "exponential", "heavy tail": "heavy"},
             "exponential",
             style="buttons",
         ),
-        "up": Choice("Availability of a replica", [0.9, 0.99, 0.999, 0.9999], 0.99, style="slider"),
+        "up": Choice("Availability of one", [0.9, 0.99, 0.999, 0.9999], 0.99, style="slider"),
     },
     presets={
         "Fast and loose": {"read": 1, "write": 1},

@@ -149,7 +149,7 @@ explorer = Explorer(
             "Steps ahead", {"0: a barrier": 0, "1": 1, "2": 2, "4": 4, "8": 8, "no barrier": STEPS}, 0, style="slider"
         ),
         "slow": Choice("Who is slow", ["anybody", "the same worker", "everybody"], "anybody", style="buttons"),
-        "barrier": Float("Barrier (mean pieces)", 0.0, 2.0, 0.0, step=0.1, format=".1f"),
+        "barrier": Float("Barrier (pieces)", 0.0, 2.0, 0.0, step=0.1, format=".1f"),
     },
     presets={
         "Eight times as many": {"workers": 128},

@@ -90,7 +90,7 @@ explorer = Explorer(
     controls={
         "load": Float("Load", 0.2, 1.4, 0.8, step=0.05, format=".2f"),
         "scv": Choice("c² of durations", [0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0], 4.0, style="slider"),
-        "error": Float("Error of guesses (σ of log)", 0.0, 3.0, 1.0, step=0.1, format=".1f"),
+        "error": Float("Error of guesses (σ)", 0.0, 3.0, 1.0, step=0.1, format=".1f"),
         "metric": Choice("Compare by", list(METRICS), "mean response [s]"),
     },
     presets={

@@ -54,8 +54,13 @@ class Link:
             writer.close()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(*self._far)
-        await asyncio.gather(self._pass_on(reader, far_writer, "sent"), self._pass_on(far_reader, writer, "received"))
+        with contextlib.ExitStack() as stack:  # also when the link ends before the connection does
+            stack.callback(writer.transport.abort)
+            far_reader, far_writer = await asyncio.open_connection(*self._far)
+            stack.callback(far_writer.transport.abort)
+            await asyncio.gather(
+                self._pass_on(reader, far_writer, "sent"), self._pass_on(far_reader, writer, "received")
+            )
 
     async def _serve(self, ready: threading.Event, stop: list) -> None:
         server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
@@ -64,8 +69,10 @@ class Link:
         ready.set()
         async with server:
             await done.wait()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
+            passing = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in passing:
+                task.cancel()
+            await asyncio.gather(*passing, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -129,12 +129,12 @@ def retrying_load(
     for name, limit in (("queue_limit", queue_limit), ("retry_budget", retry_budget), ("retry_burst", retry_burst)):
         if limit is not None and not limit >= 0:
             raise ValueError(f"{name} is {limit}; it must be at least 0")
-    submit, servers = _service(client)
-    clients = _Clients(np.cumsum(gaps), 1 + int(retries), lambda: submit(float(service)))
-    clients.timeout, clients.release, clients.backoff = float(timeout), release, float(backoff)
-    clients.most = np.inf if queue_limit is None else servers + queue_limit
-    clients.budget, clients.burst = retry_budget, float(retry_burst)
-    clients.run()
+    with _service(client) as (submit, servers):
+        clients = _Clients(np.cumsum(gaps), 1 + int(retries), lambda: submit(float(service)))
+        clients.timeout, clients.release, clients.backoff = float(timeout), release, float(backoff)
+        clients.most = np.inf if queue_limit is None else servers + queue_limit
+        clients.budget, clients.burst = retry_budget, float(retry_burst)
+        clients.run()
     return Tries(clients.arrival, clients.outcome, clients.stop, clients.sent)
 
 

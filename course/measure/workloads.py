@@ -7,12 +7,14 @@ Each takes any number of further arguments, the results of tasks that must end b
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -388,15 +390,15 @@ def poisson_load(
     (2, True)
     """
     arrival, times = _requests(arrival_rate, service, n, seed)
-    submit, servers = _service(client)
     futures, sent = [], np.empty(n)
-    origin = time.time() + 0.05
-    for i, (instant, seconds) in enumerate(zip((origin + arrival).tolist(), times.tolist(), strict=True)):
-        if (ahead := instant - time.time()) > 0:
-            time.sleep(ahead)
-        sent[i] = time.time() - origin
-        futures.append(submit(seconds))
-    served = np.array(client.gather(futures), dtype=float).reshape(n, 2) - origin
+    with _service(client) as (submit, servers):
+        origin = time.time() + 0.05
+        for i, (instant, seconds) in enumerate(zip((origin + arrival).tolist(), times.tolist(), strict=True)):
+            if (ahead := instant - time.time()) > 0:
+                time.sleep(ahead)
+            sent[i] = time.time() - origin
+            futures.append(submit(seconds))
+        served = np.array(client.gather(futures), dtype=float).reshape(n, 2) - origin
     return Load(arrival, times, served[:, 0], served[:, 1], sent, servers)
 
 
@@ -457,12 +459,10 @@ def closed_load(
     thinks, serves = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
     think = _times("think_time", think_time, n, thinks)
     times = _times("service", service, n, serves)
-    submit, servers = _service(client)
     sent, served = np.empty(n), np.empty((n, 2))
     lock, thoughts, requests, failures = threading.Lock(), iter(range(n)), iter(range(n)), []
-    origin = time.time() + 0.05
 
-    def one_client() -> None:
+    def one_client(submit: Callable[[float], Future], origin: float) -> None:
         try:
             time.sleep(max(0.0, origin - time.time()))
             while (thought := next(thoughts, None)) is not None:
@@ -475,11 +475,15 @@ def closed_load(
         except BaseException as error:  # such as a lost worker: raised where the load was started
             failures.append(error)
 
-    crowd = [threading.Thread(target=one_client, daemon=True) for _ in range(min(clients, n))]
-    for each in crowd:
-        each.start()
-    for each in crowd:
-        each.join()
+    with _service(client) as (submit, servers):
+        origin = time.time() + 0.05
+        crowd = [
+            threading.Thread(target=one_client, args=(submit, origin), daemon=True) for _ in range(min(clients, n))
+        ]
+        for each in crowd:
+            each.start()
+        for each in crowd:
+            each.join()
     if failures:
         raise failures[0]
     return Load(sent, times, served[:, 0] - origin, served[:, 1] - origin, sent, servers)
@@ -501,8 +505,14 @@ def _requests(arrival_rate: float, service: float | ArrayLike, n: int, seed: int
     return arrival, _times("service", service, n, services)
 
 
-def _service(client: Client) -> tuple[Callable[[float], Future], int]:
-    """Return a function that sends a request of some seconds to the service, which is warm, and its servers."""
+@contextlib.contextmanager
+def _service(client: Client) -> Iterator[tuple[Callable[[float], Future], int]]:
+    """Give a function that sends a request of some seconds to the service, which is warm, and its servers.
+
+    Inside the block garbage collection is short, in this process and in that of the service. A full collection looks
+    at every object that is not frozen, and stops all threads meanwhile: for 0.1 s with what a notebook has imported.
+    One of those decides the 99th percentile of hundreds of requests, and has nothing to do with the service.
+    """
     address, servers = _server(client)
 
     def submit(seconds: float) -> Future:
@@ -510,7 +520,14 @@ def _service(client: Client) -> tuple[Callable[[float], Future], int]:
         return client.submit(_serve, seconds, workers=address, pure=False, fifo_timeout=0)
 
     client.gather([submit(0.0) for _ in range(4 * servers)])  # imports and threads are not to be measured
-    return submit, servers
+    gc.freeze()
+    try:
+        client.run(gc.freeze, workers=[address])
+        yield submit, servers
+    finally:
+        gc.unfreeze()
+        if address in client.nthreads():  # it may have died
+            client.run(gc.unfreeze, workers=[address], on_error="ignore")
 
 
 def _server(client: Client) -> tuple[str, int]:

@@ -105,10 +105,11 @@ class Lab:
             f"JupyterLab did not start:\n{self.log.read_text(encoding='utf-8', errors='replace')[-3000:]}"
         )
 
-    def end_kernels(self) -> None:
-        """End every kernel that a notebook started."""
+    def end_kernel(self, notebook: str) -> None:
+        """End the kernel of a notebook."""
         for session in self.request("api/sessions"):
-            self.request(f"api/sessions/{session['id']}", "DELETE")
+            if session["path"] == notebook:
+                self.request(f"api/sessions/{session['id']}", "DELETE")
 
     def stop(self) -> None:
         """End the server and its kernels."""
@@ -130,9 +131,26 @@ class Notebook:
 
     def run_all(self, timeout: float = 240.0) -> None:
         """Run all cells, and wait until they are done (seconds)."""
+        self._run("jupyterapp.commands.execute('notebook:run-all-cells')", timeout)
+
+    def run_cells(self, indices: list[int], timeout: float = 60.0) -> None:
+        """Run some cells, one after the other, and wait until they are done (seconds)."""
+        self._run(
+            f"""(async () => {{
+                 const cells = jupyterapp.shell.currentWidget.content;
+                 for (const index of {indices}) {{
+                   cells.deselectAll();
+                   cells.activeCellIndex = index;
+                   await jupyterapp.commands.execute('notebook:run-cell');
+                 }}
+               }})()""",
+            timeout,
+        )
+
+    def _run(self, command: str, timeout: float) -> None:
         done = self.page.evaluate(
-            """timeout => Promise.race([
-                 jupyterapp.commands.execute('notebook:run-all-cells').then(() => true),
+            f"""timeout => Promise.race([
+                 {command}.then(() => true),
                  new Promise(resolve => setTimeout(() => resolve(false), timeout))])""",
             timeout * 1000,
         )
@@ -256,4 +274,4 @@ def opened(lab: Lab, browser: Browser, notebook: Path | Any, width: int = 1400) 
         yield Notebook(page)
     finally:
         context.close()
-        lab.end_kernels()
+        lab.end_kernel(name)

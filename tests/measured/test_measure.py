@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import math
@@ -355,12 +356,14 @@ def test_record_a_worker_that_died():
 
 
 @pytest.mark.slow
-def test_record_counts_twenty_thousand_tasks():
-    with cluster(2, dashboard=False) as client, record(client) as run:
-        client.gather(client.map(abs, range(20_000), pure=False))
+def test_record_counts_more_tasks_than_dask_remembers():
+    # In each of its logs Dask keeps the last entries only: 100 here, 1,000 or 10,000 by default.
+    logs = ("distributed.admin.log-length", "distributed.admin.low-level-log-length")
+    with cluster(2, dashboard=False, config=dict.fromkeys(logs, 100)) as client, record(client) as run:
+        client.gather(client.map(abs, range(4000), pure=False))
     trace = run.trace
-    assert len(trace.graph) == 20_000
-    assert np.bincount(trace.task[trace.kind == COMPUTE], minlength=20_000).tolist() == [1] * 20_000
+    assert len(trace.graph) == 4000
+    assert np.bincount(trace.task[trace.kind == COMPUTE], minlength=4000).tolist() == [1] * 4000
 
 
 # A scheduler and workers that cannot import this package.
@@ -495,9 +498,24 @@ def test_poisson_load_is_one_queue():
 def test_poisson_load_waits_as_long_as_the_exact_queue():
     servers, mean, rate = 2, 0.1, 15.0  # utilization 0.75
     with threads(1, servers) as client:
-        load = poisson_load(client, rate, mean, 150, seed=1)
+        load = poisson_load(client, rate, mean, 100, seed=1)
     dask_too = _kiefer_wolfowitz(load.arrival + load.delay, load.stop - load.start + load.gap, servers)
     assert load.wait.mean() == pytest.approx((dask_too - load.arrival).mean(), rel=0.2)
+
+
+def test_garbage_collection_is_short_during_a_load_only():
+    def frozen(client):
+        return gc.get_freeze_count(), *client.run(gc.get_freeze_count).values()
+
+    with cluster(1, dashboard=False, local=True) as client:
+        before = frozen(client)
+        with workloads._service(client) as (submit, servers):
+            assert servers == 1
+            assert len(submit(0.0).result()) == 2
+            assert min(frozen(client)) > 10_000
+        with pytest.raises(KeyError), workloads._service(client):
+            raise KeyError
+        assert frozen(client) == before
 
 
 def test_poisson_load_refuses():

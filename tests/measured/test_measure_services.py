@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import socket
 import threading
 import time
 
@@ -41,6 +44,16 @@ def test_a_link_leaves_nothing_behind(client):
     with measure.link(client) as far:
         assert far.client.submit(int, 3).result() == 3
     assert not [thread for thread in threading.enumerate() if thread.name == "link"]
+
+
+def test_a_link_closes_connections_that_others_left_open(client):
+    with measure.link(client) as far:
+        left = socket.create_connection(("127.0.0.1", far.port), timeout=5)
+        assert left.recv(1)  # the scheduler's greeting: the connection goes all the way
+    with left, contextlib.suppress(ConnectionError):
+        assert left.recv(10_000) is not None
+        assert left.recv(1) == b""
+    gc.collect()  # would warn of a connection that was not closed
 
 
 @pytest.mark.parametrize("bandwidth", [0, -1, float("nan")])
