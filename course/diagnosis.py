@@ -274,7 +274,7 @@ def _limit(trace: Trace, shares: dict[str, float], groups: list[KeyGroup], ran: 
     waits = {"transfer": "transfers", "disk": "reads and writes of spilled data", "deserialize": "tasks being unpacked"}
     moved, times = float(trace.size[rows].sum()), float((trace.stop - trace.start)[rows].sum())
     amount = f", {moved / 1e6:.4g} MB" if moved else ""
-    return worst, f"{lost} was spent waiting for {int(rows.sum())} {waits[worst]} ({times:.3g} s in all{amount})."
+    return worst, f"{lost} was spent waiting for {int(rows.sum())} {waits[worst]} ({times:.3g} s added up{amount})."
 
 
 def _who_is_waited_for(

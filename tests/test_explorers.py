@@ -54,3 +54,10 @@ def test_ceiling_says_who_is_the_limit(random: bool) -> None:
     ):
         said = explorer.finding(explorer.compute(item=item, workers=16, overhead=0.5, batch=1, random=random))
         assert f"they would take {wanted} items a second, and the scheduler can hand out 2,000 ({judged})" in said
+
+
+def test_five_mysteries_in_a_row_have_five_causes() -> None:
+    from course.explorers.trace_reader import CAUSES, MYSTERIES
+
+    for row in MYSTERIES.reshape(-1, 5):
+        assert sorted(row) == sorted(CAUSES[1:])

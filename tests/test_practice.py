@@ -887,6 +887,17 @@ def test_scoreboard_is_validated(arguments, word):
         board(**arguments)
 
 
+def test_the_number_of_samples_may_be_computed_in_any_order():
+    # Where the exact number is whole, rounding up would depend on the order.
+    forms = (
+        lambda share, error, z=1.96: math.ceil((z / error) ** 2 * share * (1 - share)),
+        lambda share, error, z=1.96: math.ceil(share * (1 - share) / (error / z) ** 2),
+        lambda share, error, z=1.96: math.ceil((z * math.sqrt(share * (1 - share)) / error) ** 2),
+    )
+    for form in forms:
+        assert check("11.2", form).passed
+
+
 def test_import_is_cheap():
     code = (
         "import sys, course.practice; "

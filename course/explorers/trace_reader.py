@@ -21,8 +21,8 @@ from course.trace import COMPUTE, TRANSFER, Trace
 
 CAUSES = ("nothing", "small tasks", "one long task", "uneven data", "slow network", "a narrow graph")
 MYSTERY = "a mystery"
-MYSTERIES = np.random.default_rng(11).permutation(np.tile(CAUSES[1:], 4))
-"""The causes of the mysteries, by their number: each as often as the others."""
+MYSTERIES = np.random.default_rng(11).permuted(np.tile(CAUSES[1:], (4, 1)), axis=1).ravel()
+"""The causes of the mysteries, by their number: each once in 1 to 5, in 6 to 10 and so on."""
 BINS = 120
 """Stretches of time in the lower picture."""
 SEEN = [SHARES.index(name) for name in ("compute", "transfer", "scheduling", "placement", "imbalance", "dependencies")]

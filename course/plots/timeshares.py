@@ -14,8 +14,8 @@ from course.timeshares import SHARES
 
 #: Colour and hatching of each share; idle threads without a ready task are pale.
 LOOK = {
-    "compute": (COLOURS["blue"], ""), "disk": (COLOURS["amber"], "//"), "deserialize": (COLOURS["ink"], ""),
-    "transfer": (COLOURS["orange"], "\\\\"), "scheduling": (COLOURS["purple"], ".."),
+    "compute": (COLOURS["blue"], ""), "disk": (COLOURS["purple"], "//"), "deserialize": (COLOURS["ink"], ""),
+    "transfer": (COLOURS["orange"], "\\\\"), "scheduling": (COLOURS["amber"], ".."),
     "placement": (COLOURS["green"], "xx"),
     "imbalance": ("#CBD5E1", ""), "dependencies": ("#E8ECF1", "--"),
 }  # fmt: skip
