@@ -42,7 +42,7 @@ INSTANCES = {
     "a fork and join": _plain(fork_join(4, output_size=2.0), [[2, 3], [4, 4], [4, 1], [5, 5], [3, 2], [1, 1]]),
     "the published ten tasks": _plain(*topcuoglu()),
     "12 random tasks on 3 machines": _random(12, 3, 1),
-    "15 random tasks on 2 machines": _random(15, 2, 5),
+    "15 random tasks on 2 machines": _random(15, 2, 6),
     "9 random tasks on 4 machines": _random(9, 4, 8),
 }
 
