@@ -1,4 +1,4 @@
-"""HEFT and its rivals, one decision at a time: who is next, what every machine offers, who gets the task. Chapter 13."""
+"""HEFT and its rivals, one decision at a time: who is next, what each machine offers, who gets it. Chapter 13."""
 
 from __future__ import annotations
 

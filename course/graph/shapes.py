@@ -341,13 +341,13 @@ def topcuoglu() -> tuple[TaskGraph, np.ndarray]:
     References
     ----------
     Topcuoglu, Hariri, Wu: Performance-effective and low-complexity task scheduling for heterogeneous computing. IEEE
-    Transactions on Parallel and Distributed Systems 13(3), 2002, pp. 260–274, figure 2.
+    Transactions on Parallel and Distributed Systems 13(3), 2002, pp. 260–274.
 
     Examples
     --------
     >>> graph, costs = topcuoglu()
     >>> graph, costs[0].tolist()
-    (TaskGraph(10 tasks, 15 edges, work 131 s, span 54.3333 s), [14.0, 16.0, 9.0])
+    (TaskGraph(10 tasks, 15 edges, work 133.3 s, span 61 s), [14.0, 16.0, 9.0])
     """
     costs = np.array(
         [[14, 16, 9], [13, 19, 18], [11, 13, 19], [13, 8, 17], [12, 13, 10],

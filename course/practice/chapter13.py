@@ -243,6 +243,7 @@ def _pick_spread(finish: list[list[float]], rule: str) -> tuple[int, int]:
 TABLES = {
     "a step of the published ten tasks": [[40, 46, 46], [32, 34, 28], [31, 26, 45], [32, 33, 19], [36, 39, 18]],
     "two tasks on two machines": [[3, 9], [4, 5]],
+    "three tasks, one of them unfit for machine 2": [[4, 9, 10], [5, 6, 30], [8, 9, 9]],
     "three tasks, machine 2 busy": [[4, 6, 20], [9, 10, 11], [6, 7, 7]],
     "one task": [[7, 3, 5]],
 }
