@@ -1,8 +1,8 @@
 """Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Chapter 05; stealing in 14.
 
 All assume workers that run one task at a time, without interrupting it, and that messages and the scheduler take no
-time; and, but for `unrelated_lower_bound`, identical workers. The lower bounds still hold where messages and the scheduler do
-take time; the upper bounds and the ratios do not.
+time; and, but for `unrelated_lower_bound`, identical workers. The lower bounds still hold where messages and the
+scheduler do take time; the upper bounds and the ratios do not.
 """
 
 from __future__ import annotations

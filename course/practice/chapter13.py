@@ -434,8 +434,8 @@ EXERCISES = [
             "mean costs are no bound: a schedule may use the fastest machine for each task": lambda costs, edges: max(
                 np.mean(costs, axis=1).sum() / len(costs[0]), max(_ranks_of(costs, edges, np.mean, 0.0))
             ),
-            "that is the bound by the path alone; the machines have to do all the work, too": lambda costs, edges: (
-                max(_ranks_of(costs, edges, min, 0.0))
+            "that is the bound by the path alone; the machines have to do all the work, too": lambda costs, edges: max(
+                _ranks_of(costs, edges, min, 0.0)
             ),
             "that is the bound by the work alone; think of a chain": lambda costs, edges: (
                 float(np.min(costs, axis=1).sum()) / len(costs[0])
