@@ -88,7 +88,7 @@ explorer = Explorer(
     controls={
         "shape": Choice("Shape", list(INSTANCE_SHAPES), "cholesky"),
         "machines": Int("Machines", 1, 12, 4),
-        "ccr": Float("Communication ÷ computation", 0.0, 10.0, 1.0, step=0.25, format=".2f"),
+        "ccr": Float("CCR", 0.0, 10.0, 1.0, step=0.25, format=".2f"),
         "heterogeneity": Float("Heterogeneity β", 0.0, 2.0, 1.0, step=0.25, format=".2f"),
     },
     presets={
