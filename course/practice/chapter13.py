@@ -188,6 +188,17 @@ def _judge_schedule(args: tuple[Any, ...], answer: Any) -> str | None:
     return None
 
 
+def _judge_heft(args: tuple[Any, ...], answer: Any) -> str | None:
+    """Say first what is impossible about a schedule, then where it is not HEFT's."""
+    wrong = _judge_schedule(args, answer)
+    if wrong is not None:
+        return wrong
+    for i, ((p, start), (q, right)) in enumerate(zip(answer, _heft(*args), strict=True)):
+        if p != q or abs(start - right) > 1e-9:
+            return f"task {i} is on machine {p} from {start:g} on, a possible schedule, but not HEFT's"
+    return None
+
+
 # ---- 13.6 CPOP's path
 
 
@@ -238,6 +249,20 @@ def _pick_spread(finish: list[list[float]], rule: str) -> tuple[int, int]:
         return _pick(finish, rule)
     row = int(np.ptp(np.array(finish), axis=1).argmax())
     return row, int(np.argmin(finish[row]))
+
+
+def _judge_pick(args: tuple[Any, ...], answer: Any) -> str | None:
+    finish, rule = args
+    try:
+        row, column = answer
+    except (TypeError, ValueError):
+        return "expected a pair: the row of the task and the column of its machine"
+    right = _pick(finish, rule)
+    if row != right[0]:
+        return f"{rule} does not take the task in row {row} (counted from 0)"
+    if column != right[1]:
+        return f"the row is right, but column {column} (counted from 0) is not the machine on which that task ends first"
+    return None
 
 
 TABLES = {
@@ -477,8 +502,7 @@ EXERCISES = [
         points=5,
         minutes=20,
         cases=_cases,
-        expected=_heft,
-        judge=_judge_schedule,
+        judge=_judge_heft,
         tolerance=1e-9,
         absolute=1e-9,
         behaviour="by decreasing upward rank, each task on the machine on which it ends first, gaps included",
@@ -532,7 +556,7 @@ EXERCISES = [
         points=2,
         minutes=7,
         cases=_pick_cases,
-        expected=_pick,
+        judge=_judge_pick,
         behaviour="the row (ready task) and the column (machine) that the rule takes next",
         mistakes={
             "max-min takes the largest of the *smallest* finishes, and the machine of that smallest": _pick_maxmax,
