@@ -261,7 +261,7 @@ def _judge_pick(args: tuple[Any, ...], answer: Any) -> str | None:
     if row != right[0]:
         return f"{rule} does not take the task in row {row} (counted from 0)"
     if column != right[1]:
-        return f"the row is right, but column {column} (counted from 0) is not the machine on which that task ends first"
+        return f"the row is right, but column {column} (counted from 0) is not where that task ends first"
     return None
 
 
