@@ -15,6 +15,7 @@ from course.graph.shapes import (
     montage,
     random_dag,
     stencil,
+    topcuoglu,
     tree_reduce,
 )
 from course.graph.taskgraph import CycleError, GraphError, TaskGraph
@@ -34,5 +35,6 @@ __all__ = [
     "montage",
     "random_dag",
     "stencil",
+    "topcuoglu",
     "tree_reduce",
 ]

@@ -326,3 +326,35 @@ def graham_anomaly() -> TaskGraph:
     """
     edges = [(0, 8), (3, 4), (3, 5), (3, 6), (3, 7)]
     return TaskGraph.from_edges([3, 2, 2, 2, 4, 4, 4, 4, 9], edges, names=[f"T{i}" for i in range(1, 10)])
+
+
+def topcuoglu() -> tuple[TaskGraph, np.ndarray]:
+    """Return the ten tasks of the paper on HEFT and CPOP, and the cost of each on three unlike machines.
+
+    Returns
+    -------
+    graph : TaskGraph
+        Durations are the means over the machines; the sizes of the edges are seconds between different machines.
+    costs : array, shape (10, 3)
+        Seconds of each task on each machine.
+
+    References
+    ----------
+    Topcuoglu, Hariri, Wu: Performance-effective and low-complexity task scheduling for heterogeneous computing. IEEE
+    Transactions on Parallel and Distributed Systems 13(3), 2002, pp. 260–274.
+
+    Examples
+    --------
+    >>> graph, costs = topcuoglu()
+    >>> graph, costs[0].tolist()
+    (TaskGraph(10 tasks, 15 edges, work 133.3 s, span 61 s), [14.0, 16.0, 9.0])
+    """
+    costs = np.array(
+        [[14, 16, 9], [13, 19, 18], [11, 13, 19], [13, 8, 17], [12, 13, 10],
+         [13, 16, 9], [7, 15, 11], [5, 11, 14], [18, 12, 20], [21, 7, 16]], dtype=float,
+    )  # fmt: skip
+    edges = [
+        (0, 1, 18), (0, 2, 12), (0, 3, 9), (0, 4, 11), (0, 5, 14), (1, 7, 19), (1, 8, 16), (2, 6, 23),
+        (3, 7, 27), (3, 8, 23), (4, 8, 13), (5, 7, 15), (6, 9, 17), (7, 9, 11), (8, 9, 13),
+    ]  # fmt: skip
+    return TaskGraph.from_edges(costs.mean(axis=1), edges, names=[f"T{i}" for i in range(1, 11)]), costs

@@ -11,6 +11,7 @@
 `closed_load`        requests of clients who wait for each answer (a closed load)
 `retrying_load`      the same from clients that lose patience and try again
 `link`               a slow network on one machine, that counts its bytes
+`slow_links`         a slow network between the workers of one machine
 `transfer`           one message over such a network, compressed or not
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
@@ -31,7 +32,7 @@ from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
 from course.measure.footers import column_chunks, planned_requests
-from course.measure.links import Link, link, transfer
+from course.measure.links import Link, link, slow_links, transfer
 from course.measure.messages import Conversation, Message, record_messages
 from course.measure.profiling import Frame, Stacks, profile_tree, sample_stacks
 from course.measure.prometheus import metric_rates, metrics
@@ -75,6 +76,7 @@ __all__ = [
     "retrying_load",
     "run_graph",
     "sample_stacks",
+    "slow_links",
     "standalone",
     "transfer",
     "workloads",

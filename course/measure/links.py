@@ -1,4 +1,4 @@
-"""A slow network on one machine: `link` for a client, `transfer` for one message; both count what goes over it."""
+"""A slow network on one machine: `link` for a client, `slow_links` for workers, `transfer` for one message."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import numpy as np
 from distributed import Client
 from distributed.protocol import dumps, loads, to_serialize
+
+from course.measure.start import _LoopbackWorker
 
 _PIECE = 1 << 16  # bytes that are passed on at once
 
@@ -132,6 +134,93 @@ def link(client: Client, bandwidth: float = np.inf) -> Iterator[Link]:
         for loop, done in stop:
             loop.call_soon_threadsafe(done.set)
         thread.join(10)
+
+
+def slow_links(bandwidth: float) -> dict[str, Any]:
+    """Return what `course.measure.cluster` needs to give its workers slow links to each other.
+
+    Every worker stands behind a gate at its own address, through which all others reach it. What it sends passes the
+    gate no faster than the bandwidth, each connection by itself: so every pair of workers has a link of its own, as
+    models assume that let transfers not hinder each other. What the worker and the scheduler say to each other does not
+    pass it. The gate adds no latency.
+
+    Parameters
+    ----------
+    bandwidth : float
+        Bytes a second from each worker to each other.
+
+    Returns
+    -------
+    dict
+        Named arguments for ``cluster(…, processes=False, local=True)``, ``config`` among them: it also tells the
+        scheduler that bandwidth (``distributed.scheduler.bandwidth``), from which Dask estimates transfers.
+
+    Raises
+    ------
+    ValueError
+        If the bandwidth is not above 0.
+
+    Notes
+    -----
+    Chapter 13. Workers are threads of this process that talk through TCP.
+
+    Examples
+    --------
+    >>> from course.measure import cluster
+    >>> with cluster(2, processes=False, dashboard=False, local=True, **slow_links(10e6)) as client:
+    ...     one, two = client.scheduler_info(n_workers=-1)["workers"]
+    ...     made = client.submit(bytes, 2_000_000, workers=[one])
+    ...     start = time.perf_counter()
+    ...     _ = client.submit(len, made, workers=[two]).result()
+    ...     time.perf_counter() - start > 0.2
+    True
+    """
+    if not bandwidth > 0:
+        raise ValueError(f"bandwidth is {bandwidth}; it must be above 0")
+    worker = type("_GatedWorker", (_GatedWorker,), {"bandwidth": bandwidth})
+    config = {"distributed.scheduler.bandwidth": bandwidth}
+    return {"protocol": "tcp", "host": "127.0.0.1", "worker_class": worker, "config": config}
+
+
+class _GatedWorker(_LoopbackWorker):
+    """A worker that others reach through a gate of limited bandwidth."""
+
+    bandwidth = np.inf
+    _gate: asyncio.Server | None = None
+
+    async def _register_with_scheduler(self) -> None:
+        if self._gate is None:
+            self._gate = await asyncio.start_server(self._pass_in, "127.0.0.1", 0)
+            self.contact_address = f"tcp://127.0.0.1:{self._gate.sockets[0].getsockname()[1]}"
+        await super()._register_with_scheduler()
+
+    async def close(self, *arguments: Any, **options: Any) -> str | None:
+        if self._gate is not None:
+            self._gate.close()
+        return await super().close(*arguments, **options)
+
+    async def _pass_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parts = urlsplit(self.listener.contact_address)
+        own_reader, own_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await asyncio.gather(
+            self._pass_on(reader, own_writer, np.inf), self._pass_on(own_reader, writer, self.bandwidth)
+        )
+
+    @staticmethod
+    async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bandwidth: float) -> None:
+        free = asked = 0.0
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(_PIECE):
+                now = time.perf_counter()
+                # A sleep that lasted too long is made up for while there is more to send; idle time is not.
+                free = max(free, now - (0.02 if now - asked < 0.002 else 0.0)) + len(piece) / bandwidth
+                if free - now > 0.002:
+                    await asyncio.sleep(free - now)
+                writer.write(piece)
+                await writer.drain()
+                asked = time.perf_counter()
+        with contextlib.suppress(ConnectionError):
+            writer.close()
 
 
 def transfer(data: Any, bandwidth: float = np.inf, compression: str | None = None) -> tuple[float, int]:

@@ -128,6 +128,7 @@ from course.models.scheduling import (
     graham_ratio,
     lower_bound,
     lpt_ratio,
+    unrelated_lower_bound,
     upper_bound,
     work_stealing_bound,
 )
@@ -322,6 +323,7 @@ __all__ = [
     "tied_tail",
     "token_bucket",
     "tree_reduce_time",
+    "unrelated_lower_bound",
     "upper_bound",
     "usl",
     "usl_peak",

@@ -1,7 +1,8 @@
 """Bounds on the makespan of any schedule, and how far greedy ones can be from the best. Chapter 05; stealing in 14.
 
-All assume identical workers that run one task at a time, without interrupting it, and that messages and the scheduler
-take no time. The lower bounds still hold where these do take time; the upper bounds and the ratios do not.
+All assume workers that run one task at a time, without interrupting it, and that messages and the scheduler take no
+time; and, but for `unrelated_lower_bound`, identical workers. The lower bounds still hold where messages and the
+scheduler do take time; the upper bounds and the ratios do not.
 """
 
 from __future__ import annotations
@@ -59,6 +60,55 @@ def lower_bound(graph: TaskGraph, workers: int) -> float:
         longest = np.sort(graph.duration)[::-1]
         bound = max(bound, float(longest[workers - 1] + longest[workers]))
     return bound
+
+
+def unrelated_lower_bound(graph: TaskGraph, costs: ArrayLike) -> float:
+    r"""Return a time that no schedule on unlike machines beats [s], however data moves.
+
+    .. math:: \max\left(\frac{1}{m}\sum_i \min_p w_{ip}, \; \max_{\text{paths}} \sum_{i} \min_p w_{ip}\right)
+
+    Every task takes at least its least cost: all of them together need that on m machines, and those of a path need it
+    one after the other.
+
+    Parameters
+    ----------
+    graph : TaskGraph
+        Its edges count, its durations do not.
+    costs : array, shape (n, machines)
+        Seconds of each task on each machine.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Raises
+    ------
+    ValueError
+        If ``graph`` is no graph, or the costs are negative, NaN or of another shape.
+
+    Examples
+    --------
+    >>> from course.graph import topcuoglu
+    >>> unrelated_lower_bound(*topcuoglu())
+    41.0
+
+    Notes
+    -----
+    Transfers are left out, because a schedule can avoid each of them. The makespan divided by the second term is the
+    schedule length ratio of Topcuoglu et al. Chapter 13.
+
+    References
+    ----------
+    Topcuoglu, Hariri, Wu: Performance-effective and low-complexity task scheduling for heterogeneous computing. IEEE
+    Transactions on Parallel and Distributed Systems 13(3), 2002, section 6.1.
+    """
+    graph = checked_graph(graph)
+    array = number("costs", costs, low=0)
+    if array.ndim != 2 or len(array) != len(graph) or not array.shape[1]:
+        raise ValueError(f"costs has shape {array.shape}; it must be ({len(graph)}, machines): a row for each task")
+    least = graph.replace(duration=array.min(axis=1))
+    return float(max(least.work / array.shape[1], least.span))
 
 
 def upper_bound(graph: TaskGraph, workers: int) -> float:

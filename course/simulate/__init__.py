@@ -24,6 +24,8 @@ from course.simulate.delay import Delay, locality
 from course.simulate.dispatching import Dispatched, dispatch
 from course.simulate.distributions import DISTRIBUTIONS, random_times
 from course.simulate.faults import DELIVERY, Heartbeats, Machines, Messages, data_loss, heartbeats, machines, messages
+from course.simulate.following import TRANSFERS, follow
+from course.simulate.instances import INSTANCE_SHAPES, instance
 from course.simulate.jobs import Jobs, jobs
 from course.simulate.lists import POLICIES
 from course.simulate.load_generators import (
@@ -53,6 +55,7 @@ __all__ = [
     "DELIVERY",
     "DISCIPLINES",
     "DISTRIBUTIONS",
+    "INSTANCE_SHAPES",
     "METRICS",
     "OUTCOMES",
     "POLICIES",
@@ -61,6 +64,7 @@ __all__ = [
     "SIMULATORS",
     "STATIC_POLICIES",
     "STRATEGIES",
+    "TRANSFERS",
     "Balanced",
     "Checkpointed",
     "CircuitBreaker",
@@ -108,9 +112,11 @@ __all__ = [
     "data_loss",
     "dispatch",
     "fan_out",
+    "follow",
     "heartbeats",
     "hedge",
     "hedged_queues",
+    "instance",
     "jobs",
     "locality",
     "machines",

@@ -1,0 +1,33 @@
+"""Slow links between the workers of one machine."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from course.measure import cluster, slow_links
+
+
+def test_the_bandwidth_is_that_of_each_pair() -> None:
+    # 2 MB at 10 MB/s: 0.2 s; two workers that fetch it at once have a link each.
+    with cluster(3, processes=False, dashboard=False, local=True, **slow_links(10e6)) as client:
+        here, *others = client.scheduler_info(n_workers=-1)["workers"]
+        made = client.submit(bytes, 2_000_000, workers=[here], pure=False)
+        made = client.submit(bytes, made, workers=[here], pure=False)
+        client.submit(len, made, workers=[here]).result()
+        start = time.perf_counter()
+        futures = [client.submit(len, made, workers=[there], key=f"len-{there}") for there in others]
+        assert client.gather(futures) == [2_000_000, 2_000_000]
+        assert 0.19 < time.perf_counter() - start < 0.39
+
+
+def test_the_scheduler_is_told() -> None:
+    with cluster(1, processes=False, dashboard=False, local=True, **slow_links(3e6)) as client:
+        assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.bandwidth) == 3e6
+
+
+@pytest.mark.parametrize("bandwidth", [0, -1.0, float("nan")])
+def test_refuses(bandwidth: float) -> None:
+    with pytest.raises(ValueError, match="bandwidth is"):
+        slow_links(bandwidth)
