@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,7 +19,7 @@ SECONDS = st.floats(0, 5)
 def test_parts_follow_each_other_and_all_work_is_saved(lives, work, interval, cost, restart) -> None:
     parts = simulate.checkpointed_run(lives, work, interval, cost, restart)
     assert parts[0].start == 0
-    assert all(a.stop == b.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.stop == b.start for a, b in pairwise(parts))
     assert all(part.kind in simulate.PARTS and part.stop >= part.start for part in parts)
     assert parts[-1].saved == pytest.approx(work)
     assert sum(p.stop - p.start for p in parts if p.kind == "work") == pytest.approx(work)
@@ -48,5 +50,5 @@ def test_its_mean_is_that_of_the_formula() -> None:
 
 @pytest.mark.parametrize(("lives", "interval"), [([[1.0]], 1.0), ([-1.0], 1.0), ([1.0], 0.0), ([1.0], 1e-9)])
 def test_what_makes_no_sense_is_refused(lives, interval) -> None:
-    with pytest.raises(ValueError, match="lifetimes|interval"):
+    with pytest.raises(ValueError, match=r"lifetimes|interval"):
         simulate.checkpointed_run(lives, 4.0, interval, 0.1)

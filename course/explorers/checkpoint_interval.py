@@ -15,6 +15,7 @@ _YEAR = 365.25 * 24 * 60  # minutes
 _INTERVALS = np.geomspace(1.0, 10_000.0, 200)  # minutes
 _DOTS = np.geomspace(1.0, 10_000.0, 9)
 _NODES = np.geomspace(1, 100_000, 61)
+_SHAPES = {"in bursts (0.5)": 0.5, "in mild bursts (0.75)": 0.75, "at random (1)": 1.0}  # Weibull's shape
 _MOST = 3.0  # means between failures in an interval, up to which a simulation ends soon
 
 
@@ -95,11 +96,12 @@ def _span(minutes: float) -> str:
 def finding(result: dict[str, Any]) -> str:
     """Say how often it fails, the useful share here and at best, and Young's interval."""
     nodes = "One node fails" if result["nodes"] == 1 else f"{result['nodes']:,} nodes fail"
-    seen = "would not end" if np.isnan(result["simulated"]) else f"{result['simulated']:.1%}".replace("%", " %")
+    seen = "would not end" if np.isnan(result["simulated"]) else f"{100 * result['simulated']:.1f} %"
+    most = f"{100 * result['most']:.1f} % at {_span(result['best'])}"
     return (
         f"{nodes} every {_span(result['mtbf'])}. Saving every {_span(result['interval'])} leaves "
-        f"{100 * result['here']:.1f} % of the time for work (simulated: {seen}); the best is {100 * result['most']:.1f} % "
-        f"at {_span(result['best'])}, and Young says {_span(result['young'])}."
+        f"{100 * result['here']:.1f} % of the time for work (simulated: {seen}); the best is {most}, "
+        f"and Young says {_span(result['young'])}."
     )
 
 
@@ -115,7 +117,7 @@ explorer = Explorer(
         "node_mtbf": Float("A node fails every (years)", 0.5, 50.0, 5.0, log=True),
         "cost": Float("A checkpoint takes (min)", 0.1, 60.0, 5.0, log=True),
         "interval": Float("Save every (min)", 1.0, 10_000.0, 160.0, log=True, format=".0f"),
-        "shape": Choice("Failures come", {"in bursts (0.5)": 0.5, "as at LANL (0.75)": 0.75, "at random (1)": 1.0}, 1.0),
+        "shape": Choice("Failures come", _SHAPES, 1.0),
     },
     presets={
         "Four times too seldom": {"interval": 640.0},

@@ -79,7 +79,7 @@ def build(figure: Figure) -> dict[str, Any]:
     artists = {
         "plain": left.plot([], [], color=COLOURS["ink"], label="one request")[0],
         "hedged": left.plot([], [], color=COLOURS["orange"], label="hedged")[0],
-        "level": left.axhline(0.01, color=COLOURS["grey"], linestyle=":", linewidth=1.2, label="a user's 99th percentile"),
+        "level": left.axhline(0.01, color=COLOURS["grey"], linestyle=":", label="a user's 99th percentile"),
         "when": left.axvline(10, color=COLOURS["blue"], linewidth=1),
         "sweep": right.plot([], [], color=COLOURS["orange"])[0],
         "before": right.axhline(100, color=COLOURS["ink"], linewidth=1.4, label="without hedging"),

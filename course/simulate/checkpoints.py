@@ -154,7 +154,7 @@ class Part(NamedTuple):
 
 
 PARTS = ("work", "checkpoint", "lost", "restart")
-"""Work that is kept; writing it down; what a failure made void (work, and a checkpoint that was not done); restarting."""
+"""Work that is kept; saving it; what a failure made void (work, and a checkpoint that was not done); restarting."""
 
 
 def checkpointed_run(
