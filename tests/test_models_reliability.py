@@ -28,11 +28,11 @@ from course.models import (
     optimal_checkpoint_interval,
     parallel,
     recomputed_tasks,
-    tasks_to_recompute,
     retry_amplification,
     retry_storm,
     retry_storm_limits,
     series,
+    tasks_to_recompute,
     young_interval,
 )
 from tests.strategies import NUMBERS

@@ -31,8 +31,8 @@ def simulated(interval: float, cost: float, mtbf: float, shape: float) -> float:
     if interval + 2 * cost > _MOST * mtbf:
         return float("nan")
     # Long enough that some failures fall into it, where they are not so rare that they do not count.
-    work = min(max(20 * interval, 2 * mtbf), 2_000 * interval)
-    runs = int(np.clip(2_000 * interval / work, 20, 100))
+    work = min(max(20 * interval, 20 * mtbf), 4_000 * interval)
+    runs = int(np.clip(10_000 * interval / work, 20, 400))
     return simulate.checkpoint(work, interval, cost, mtbf, cost, runs, shape=shape, seed=2).efficiency
 
 
@@ -124,6 +124,6 @@ explorer = Explorer(
         "Four times too often": {"interval": 40.0},
         "100,000 nodes": {"nodes": 100_000, "interval": 16.0},
         "… with fast checkpoints": {"nodes": 100_000, "cost": 0.1, "interval": 2.3},
-        "Failures in bursts": {"shape": 0.5},
+        "Failures in bursts": {"nodes": 100_000, "interval": 16.0, "shape": 0.5},
     },
 )
