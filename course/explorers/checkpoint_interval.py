@@ -72,7 +72,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "top": right.plot([], [], color=COLOURS["blue"])[0],
         "size": right.plot([], [], "D", color=COLOURS["orange"], markersize=9)[0],
     }
-    left.legend(loc="upper right")
+    left.legend(loc="lower center")
     return artists
 
 

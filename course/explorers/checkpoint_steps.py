@@ -65,7 +65,7 @@ def _progress(parts: list[Part]) -> tuple[list[float], list[float]]:
 def build(figure: Figure) -> dict[str, Any]:
     """Make the progress above and the bar of parts below."""
     top, bottom = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
-    top.set(ylim=(0, WORK * 1.08), ylabel="work done (s)")
+    top.set(ylim=(0, WORK * 1.25), ylabel="work done (s)")
     top.set_title("A failure throws it back to the last checkpoint")
     top.axhline(WORK, color=COLOURS["grey"], linestyle=":", linewidth=1.2)
     bottom.set(ylim=(-0.6, 0.6), yticks=[], xlabel="time (s)")

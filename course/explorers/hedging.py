@@ -80,12 +80,12 @@ def build(figure: Figure) -> dict[str, Any]:
         "plain": left.plot([], [], color=COLOURS["ink"], label="one request")[0],
         "hedged": left.plot([], [], color=COLOURS["orange"], label="hedged")[0],
         "level": left.axhline(0.01, color=COLOURS["grey"], linestyle=":", label="a user's 99th percentile"),
-        "when": left.axvline(10, color=COLOURS["blue"], linewidth=1),
+        "when": left.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="the copy is sent")[0],
         "sweep": right.plot([], [], color=COLOURS["orange"])[0],
         "before": right.axhline(100, color=COLOURS["ink"], linewidth=1.4, label="without hedging"),
         "here": right.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="you are here")[0],
     }
-    left.legend(loc="lower left")
+    left.legend(loc="upper right")
     right.legend(loc="lower right")
     return artists
 
@@ -95,7 +95,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
     artists["plain"].set_data(_TIMES, np.maximum(result["plain"], _LEAST / 10))
     artists["hedged"].set_data(_TIMES, np.maximum(result["hedged"], _LEAST / 10))
     artists["level"].set_ydata([result["level"]] * 2)
-    artists["when"].set_xdata([result["delay"]] * 2)
+    artists["when"].set_data([result["delay"]], [np.interp(result["delay"], _TIMES, result["plain"])])
     artists["sweep"].set_data(_DELAYS, result["sweep"])
     artists["before"].set_ydata([result["before"]] * 2)
     artists["here"].set_data([result["delay"]], [result["after"]])
