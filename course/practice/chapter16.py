@@ -82,7 +82,7 @@ def _delay_cases() -> list[Case]:
         Case(([0.4, 0.1, 0.2, 0.3], 0.0), says="four latencies, nothing to be sent twice"),
         Case(([0.4, 0.1, 0.2, 0.3], 1.0), says="four latencies, all may be sent twice"),
         Case((rng.lognormal(0, 1, 1000).tolist(), 0.05), says="1,000 latencies, a budget of 5 %"),
-        Case((np.where(rng.random(200) < 0.03, 0.6, 0.05).tolist(), 0.02), says="a budget below the share of slow ones"),
+        Case((np.where(rng.random(200) < 0.03, 0.6, 0.05).tolist(), 0.02), says="a budget below the slow share"),
     ]
 
 
@@ -177,7 +177,7 @@ _LINEAGE = [
     Case((["c0", "c1", "c2", "c3"], _CHAINS, ["c1", "c2", "c3"]), says="four chains of three, one end is lost"),
     Case((["c0", "c1"], _CHAINS, ["c1", "b0"]), says="a chain whose middle is kept"),
     Case((["b0", "b1", "b2", "b3"], _SHUFFLE, ["b1", "b2", "b3"]), says="a shuffle, its inputs were freed"),
-    Case((["b0", "b1", "b2", "b3"], _SHUFFLE, ["b1", "b2", "b3", "a0", "a1"]), says="a shuffle, half its inputs are kept"),
+    Case((["b0", "b1", "b2", "b3"], _SHUFFLE, ["b1", "b2", "b3", "a0", "a1"]), says="a shuffle, half its inputs kept"),
     Case((["d"], _DIAMOND, ["b"]), says="a diamond of which one side is kept"),
     Case((["d"], _DIAMOND, []), says="a diamond, all is lost"),
     Case((["d"], _DIAMOND, ["d"]), says="nothing is lost that is wanted"),
@@ -405,8 +405,8 @@ EXERCISES = [
         hints=(
             "The section on lineage has three steps.",
             "Keep a list of tasks to look at, and a set of those that are marked.",
-            "Begin with the wanted ones that are not kept; take one, mark it, and add its inputs that are not kept and not "
-            "marked, until the list is empty.",
+            "Begin with the wanted ones that are not kept; take one, mark it, and add its inputs that are not kept "
+            "and not marked, until the list is empty.",
         ),
     ),
     Exercise(
