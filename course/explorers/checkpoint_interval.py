@@ -67,7 +67,7 @@ def build(figure: Figure) -> dict[str, Any]:
     artists = {
         "curve": left.plot([], [], color=COLOURS["blue"], label="formula")[0],
         "dots": left.plot([], [], "o", color=COLOURS["ink"], markersize=5, label="simulated")[0],
-        "young": left.axvline(10, color=COLOURS["green"], linestyle="--", linewidth=1.4, label="Young: √(2δM)"),
+        "young": left.axvline(10, 0.4, 1, color=COLOURS["green"], linestyle="--", linewidth=1.4, label="Young: √(2δM)"),
         "here": left.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="you are here")[0],
         "top": right.plot([], [], color=COLOURS["blue"])[0],
         "size": right.plot([], [], "D", color=COLOURS["orange"], markersize=9)[0],

@@ -80,7 +80,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "plain": left.plot([], [], color=COLOURS["ink"], label="one request")[0],
         "hedged": left.plot([], [], color=COLOURS["orange"], label="hedged")[0],
         "level": left.axhline(0.01, color=COLOURS["grey"], linestyle=":", label="a user's 99th percentile"),
-        "when": left.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="the copy is sent")[0],
+        "when": left.plot([], [], "D", color=COLOURS["orange"], markersize=9)[0],
         "sweep": right.plot([], [], color=COLOURS["orange"])[0],
         "before": right.axhline(100, color=COLOURS["ink"], linewidth=1.4, label="without hedging"),
         "here": right.plot([], [], "D", color=COLOURS["orange"], markersize=9, label="you are here")[0],
