@@ -19,6 +19,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
+from distributed import wait
 
 import course.measure.comparison as comparison
 import course.measure.start as start
@@ -352,6 +353,24 @@ def test_record_a_worker_that_died():
         names = [run.trace.graph.name(t) for t in run.trace.task[run.trace.kind == COMPUTE]]
     assert {f"early-{i}" for i in range(6)} | {f"late-{i}" for i in range(6)} == set(names)
     assert run.trace.cluster.workers >= 2
+
+
+@pytest.mark.slow
+def test_record_leaves_out_runs_from_before_it_began():
+    with cluster(2, dashboard=False) as client:
+        stays, dies = client.scheduler_info(n_workers=-1)["workers"]
+        source = client.submit(workloads.sleep_for, 0.01, key="source", workers=[stays])
+        kept = client.submit(workloads.sleep_for, 0.01, source, key="kept", workers=[stays])
+        lost = client.submit(workloads.sleep_for, 0.01, source, key="lost", workers=[dies], allow_other_workers=True)
+        wait([kept, lost])
+        del source  # freed; the worker that stays still knows when it ran
+        with record(client) as run:
+            psutil.Process(client.run(os.getpid)[dies]).kill()
+            while dies in client.scheduler_info(n_workers=-1)["workers"]:
+                time.sleep(0.01)
+            wait([kept, lost])
+    names = [run.trace.graph.name(t) for t in run.trace.task[run.trace.kind == COMPUTE]]
+    assert sorted(names) == ["lost", "source"]
 
 
 @pytest.mark.slow
