@@ -30,6 +30,10 @@ def _hedge_without_delay(first: list[float], second: list[float], delay: float) 
     return latency, sum(a > delay for a in first)
 
 
+def _hedge_at_once(first: list[float], second: list[float], delay: float) -> tuple[list[float], int]:
+    return [min(a, b) for a, b in zip(first, second, strict=True)], sum(a > delay for a in first)
+
+
 def _hedge_gives_up(first: list[float], second: list[float], delay: float) -> tuple[list[float], int]:
     latency = [a if a <= delay else delay + b for a, b in zip(first, second, strict=True)]
     return latency, sum(a > delay for a in first)
@@ -106,6 +110,15 @@ def _late_least_progress(progress: list[float], elapsed: list[float], copied: li
 def _late_oldest(progress: list[float], elapsed: list[float], copied: list[bool]) -> int:
     free = [k for k in range(len(progress)) if not copied[k] and progress[k] < 1 and elapsed[k] > 0]
     return max(free, key=lambda k: (elapsed[k], -k)) if free else -1
+
+
+def _late_copies_done(progress: list[float], elapsed: list[float], copied: list[bool]) -> int:
+    left = {
+        k: np.inf if progress[k] == 0 else (1 - progress[k]) / (progress[k] / elapsed[k])
+        for k in range(len(progress))
+        if not copied[k]
+    }
+    return max(left, key=lambda k: (left[k], -k)) if left else -1
 
 
 def _late_copies_again(progress: list[float], elapsed: list[float], copied: list[bool]) -> int:
@@ -261,6 +274,9 @@ EXERCISES = [
         behaviour="the quantile of one request that becomes the q-quantile of the slowest of so many",
         mistakes={
             "that is the other way round: the quantile of the user from that of one request": lambda q, n: q**n,
+            "that is the quantile for the fastest of n; a user waits for the slowest": lambda q, n: (
+                1 - (1 - q) ** (1 / n)
+            ),
             "dividing by n is an approximation, good for q near 1; the exact answer has a power": (
                 lambda q, n: 1 - (1 - q) / n
             ),
@@ -284,6 +300,7 @@ EXERCISES = [
         behaviour="the latency of each request, to the first answer, and how many requests were sent twice",
         mistakes={
             "the second copy starts late: add the delay to its time": _hedge_without_delay,
+            "the second copy is not there from the start: it comes after the delay": _hedge_at_once,
             "the first copy still runs, and may answer before the second": _hedge_gives_up,
             "a request that is answered within the delay is not sent again": _hedge_sends_all,
         },
@@ -355,6 +372,7 @@ EXERCISES = [
             ),
             "the oldest may be nearly done: estimate what it has left": _late_oldest,
             "a task has one copy at most": _late_copies_again,
+            "a task that is done needs no copy": _late_copies_done,
         },
         hints=(
             "Estimate the rate of each task, and from it what is left.",
