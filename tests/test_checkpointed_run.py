@@ -41,9 +41,7 @@ def test_a_failure_during_a_restart_begins_it_afresh() -> None:
 
 def test_its_mean_is_that_of_the_formula() -> None:
     rng = np.random.default_rng(3)
-    ends = [
-        simulate.checkpointed_run(rng.exponential(2.0, 200), 4.0, 1.0, 0.2, 0.3)[-1].stop for _ in range(4000)
-    ]
+    ends = [simulate.checkpointed_run(rng.exponential(2.0, 200), 4.0, 1.0, 0.2, 0.3)[-1].stop for _ in range(4000)]
     expected = 4.0 / models.checkpoint_efficiency(1.0, 0.2, 2.0, 0.3)
     assert np.mean(ends) == pytest.approx(expected, rel=0.03)
 
