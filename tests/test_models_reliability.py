@@ -32,6 +32,7 @@ from course.models import (
     retry_storm,
     retry_storm_limits,
     series,
+    tasks_to_recompute,
     young_interval,
 )
 from tests.strategies import NUMBERS
@@ -398,6 +399,26 @@ def test_recomputation_on_a_graph(wide, kept):
     last = list(range(tasks * (stages - 1), tasks * stages))
     held = alive if kept else alive & set(last)
     assert recomputed(parents, held, last) == recomputed_tasks(tasks, workers, stages, wide=wide, kept=kept)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tasks_to_recompute_on_random_graphs(seed):
+    rng = np.random.default_rng(seed)
+    needs = {k: sorted(set(rng.integers(0, k, 3).tolist())) if k else [] for k in range(40)}
+    kept = {k for k in needs if rng.random() < 0.4}
+    wanted = list(range(30, 40))
+    parents = [needs[k] for k in range(40)]
+    again = tasks_to_recompute(wanted, needs, kept)
+    assert len(again) == recomputed(parents, kept, wanted)
+    assert not again & kept
+    assert all(before in again | kept for task in again for before in needs[task])
+
+
+def test_tasks_to_recompute_reads_inputs_and_refuses_lists():
+    assert tasks_to_recompute(["x"], {}, kept=set()) == {"x"}
+    assert tasks_to_recompute(["x"], {"x": ["y"]}, kept={"x"}) == set()
+    with pytest.raises(ValueError, match="needs is"):
+        tasks_to_recompute(["x"], [["y"]], kept=set())
 
 
 def test_recomputation_limits():

@@ -23,6 +23,7 @@ class SchedulerRecorder(SchedulerPlugin):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.began = 0.0
         self.since = None  # when the first graph arrived
         self.dependencies: dict[Any, list[Any]] = {}
         self.data: dict[Any, int] = {}  # bytes of results that were there before
@@ -30,8 +31,9 @@ class SchedulerRecorder(SchedulerPlugin):
         self.workers: dict[str, tuple[Any, int]] = {}  # address: name, threads
 
     async def start(self, scheduler: Scheduler) -> None:
-        """Note the workers that are there."""
+        """Note when the recording begins, and the workers that are there."""
         self.scheduler = scheduler
+        self.began = time()
         for address in scheduler.workers:
             self.add_worker(scheduler, address)
 
@@ -164,6 +166,7 @@ def collect_scheduler(name: str, dask_scheduler: Scheduler) -> dict[str, Any]:
         number.setdefault(key, len(number))
     return {
         "names": [str(key) for key in number],
+        "began": recorder.began,
         "since": recorder.since,
         "dependencies": [[number[k] for k in recorder.dependencies.get(key, ()) if k in number] for key in number],
         "data": [recorder.data.get(key, 0) for key in number],

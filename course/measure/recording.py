@@ -81,7 +81,8 @@ def record(client: Client, *, wait: float = 10.0) -> Iterator[Recorder]:
 
     The graph of the trace has the tasks that ran, in the order in which the scheduler learned of them, with Dask's
     keys as names; their durations (of the last attempt) and their bytes. A result from before the block that a task
-    reads is a task of no duration. A task that ran twice (its worker died, or it was retried) has two rows.
+    reads is a task of no duration. A task that ran twice (its worker died, or it was retried) has two rows; runs that
+    ended before the block are none of its rows.
 
     A transfer belongs to the task that made the worker fetch the data (the task whose result it is, if the data was
     fetched for none in particular); it can carry several results at once. It has no thread: workers fetch while
@@ -185,7 +186,11 @@ def _build(scheduler: dict[str, Any], reports: dict[str, Any]) -> tuple[Trace, l
     }
     attributed = set()
     last: dict[int, str] = {}
-    ends = [*scheduler["ends"], *_failures(reports, number)]
+    # A task that runs again where it ran before reports its earlier runs, too: those from before the recording go.
+    ends = [
+        [*end, [each for each in times if each[2] > scheduler["began"]]]
+        for *end, times in (*scheduler["ends"], *_failures(reports, number))
+    ]
     threads = _thread_numbers(ends)
     for task, finish, worker, thread, size, startstops in ends:
         if finish != "attempt":

@@ -91,6 +91,7 @@ from course.models.recovery import (
     expected_run_time,
     optimal_checkpoint_interval,
     recomputed_tasks,
+    tasks_to_recompute,
     young_interval,
 )
 from course.models.reliability import (
@@ -320,6 +321,7 @@ __all__ = [
     "supermarket_tail",
     "tail_mean",
     "tail_quantile",
+    "tasks_to_recompute",
     "tied_tail",
     "token_bucket",
     "tree_reduce_time",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
@@ -11,6 +14,7 @@ from course.models.quantity import amount, count, positive
 from course.models.reliability import finite
 
 Number = float | np.ndarray
+Task = TypeVar("Task", bound=Hashable)
 
 
 def expected_run_time(work: ArrayLike, mtbf: ArrayLike, restart_cost: ArrayLike = 0.0) -> Number:
@@ -290,3 +294,56 @@ def recomputed_tasks(
     if wide and not kept:
         return plain(tasks / workers + (stages - 1) * tasks)
     return plain(tasks / workers * stages)
+
+
+def tasks_to_recompute(
+    wanted: Iterable[Task], needs: Mapping[Task, Iterable[Task]], kept: Collection[Task]
+) -> set[Task]:
+    """Return which tasks have to run again, so that all wanted results exist.
+
+    Parameters
+    ----------
+    wanted : iterable
+        Results that somebody asks for.
+    needs : mapping
+        The lineage: for each task the tasks whose results it reads; a task that is not in it reads none.
+    kept : collection
+        Results that still exist: on a worker that lives, or on a disk that survives.
+
+    Returns
+    -------
+    set
+        Of tasks.
+
+    Raises
+    ------
+    ValueError
+        ``needs`` is no mapping.
+
+    Examples
+    --------
+    c and d both read b, which reads a. The results of c and b are gone, and that of a was freed; d is still there:
+
+    >>> needs = {"d": ["b"], "c": ["b"], "b": ["a"]}
+    >>> sorted(tasks_to_recompute(["c", "d"], needs, kept={"d"}))
+    ['a', 'b', 'c']
+
+    Notes
+    -----
+    A walk from what is wanted and gone, towards the inputs, that stops at what is kept; each task counts once, however
+    many need it. Chapter 16. `recomputed_tasks` gives the expected number for regular graphs.
+
+    References
+    ----------
+    Zaharia et al. 2012, as `recomputed_tasks`.
+    """
+    if not isinstance(needs, Mapping):
+        raise ValueError(f"needs is {needs!r:.80}; it must map each task to the tasks whose results it reads")
+    kept, again = set(kept), set()
+    look = [task for task in wanted if task not in kept]
+    while look:
+        task = look.pop()
+        if task not in again:
+            again.add(task)
+            look += [before for before in needs.get(task, ()) if before not in kept]
+    return again

@@ -17,7 +17,7 @@ from course.simulate.autoscaling import (
     daily_load,
 )
 from course.simulate.balancing import Balanced, balance, balls
-from course.simulate.checkpoints import Checkpointed, checkpoint
+from course.simulate.checkpoints import PARTS, Checkpointed, Part, checkpoint, checkpointed_run
 from course.simulate.compiled import warm_up
 from course.simulate.dask.policy import Dask
 from course.simulate.delay import Delay, locality
@@ -58,6 +58,7 @@ __all__ = [
     "INSTANCE_SHAPES",
     "METRICS",
     "OUTCOMES",
+    "PARTS",
     "POLICIES",
     "SCALERS",
     "SHEDDING",
@@ -81,6 +82,7 @@ __all__ = [
     "Messages",
     "Mornings",
     "Observed",
+    "Part",
     "Predictive",
     "Quorum",
     "Requests",
@@ -105,6 +107,7 @@ __all__ = [
     "batch_means",
     "cache",
     "checkpoint",
+    "checkpointed_run",
     "closed_loop",
     "coordinated_omission",
     "correct_omission",

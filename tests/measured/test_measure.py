@@ -20,6 +20,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
+from distributed import wait
 
 import course.measure.comparison as comparison
 import course.measure.start as start
@@ -361,6 +362,26 @@ def test_record_counts_more_tasks_than_dask_remembers():
     logs = ("distributed.admin.log-length", "distributed.admin.low-level-log-length")
     with cluster(2, dashboard=False, config=dict.fromkeys(logs, 100)) as client, record(client) as run:
         client.gather(client.map(abs, range(4000), pure=False))
+def test_record_leaves_out_runs_from_before_it_began():
+    with cluster(2, dashboard=False) as client:
+        stays, dies = client.scheduler_info(n_workers=-1)["workers"]
+        source = client.submit(workloads.sleep_for, 0.01, key="source", workers=[stays])
+        kept = client.submit(workloads.sleep_for, 0.01, source, key="kept", workers=[stays])
+        lost = client.submit(workloads.sleep_for, 0.01, source, key="lost", workers=[dies], allow_other_workers=True)
+        wait([kept, lost])
+        del source  # freed; the worker that stays still knows when it ran
+        with record(client) as run:
+            psutil.Process(client.run(os.getpid)[dies]).kill()
+            while dies in client.scheduler_info(n_workers=-1)["workers"]:
+                time.sleep(0.01)
+            wait([kept, lost])
+    names = [run.trace.graph.name(t) for t in run.trace.task[run.trace.kind == COMPUTE]]
+    assert sorted(names) == ["lost", "source"]
+
+@pytest.mark.slow
+def test_record_counts_twenty_thousand_tasks():
+    with cluster(2, dashboard=False) as client, record(client) as run:
+        client.gather(client.map(abs, range(20_000), pure=False))
     trace = run.trace
     assert len(trace.graph) == 4000
     assert np.bincount(trace.task[trace.kind == COMPUTE], minlength=4000).tolist() == [1] * 4000
