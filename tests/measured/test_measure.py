@@ -356,12 +356,6 @@ def test_record_a_worker_that_died():
     assert run.trace.cluster.workers >= 2
 
 
-@pytest.mark.slow
-def test_record_counts_more_tasks_than_dask_remembers():
-    # In each of its logs Dask keeps the last entries only: 100 here, 1,000 or 10,000 by default.
-    logs = ("distributed.admin.log-length", "distributed.admin.low-level-log-length")
-    with cluster(2, dashboard=False, config=dict.fromkeys(logs, 100)) as client, record(client) as run:
-        client.gather(client.map(abs, range(4000), pure=False))
 def test_record_leaves_out_runs_from_before_it_began():
     with cluster(2, dashboard=False) as client:
         stays, dies = client.scheduler_info(n_workers=-1)["workers"]
@@ -378,10 +372,13 @@ def test_record_leaves_out_runs_from_before_it_began():
     names = [run.trace.graph.name(t) for t in run.trace.task[run.trace.kind == COMPUTE]]
     assert sorted(names) == ["lost", "source"]
 
+
 @pytest.mark.slow
-def test_record_counts_twenty_thousand_tasks():
-    with cluster(2, dashboard=False) as client, record(client) as run:
-        client.gather(client.map(abs, range(20_000), pure=False))
+def test_record_counts_more_tasks_than_dask_remembers():
+    # In each of its logs Dask keeps the last entries only: 100 here, 1,000 or 10,000 by default.
+    logs = ("distributed.admin.log-length", "distributed.admin.low-level-log-length")
+    with cluster(2, dashboard=False, config=dict.fromkeys(logs, 100)) as client, record(client) as run:
+        client.gather(client.map(abs, range(4000), pure=False))
     trace = run.trace
     assert len(trace.graph) == 4000
     assert np.bincount(trace.task[trace.kind == COMPUTE], minlength=4000).tolist() == [1] * 4000
