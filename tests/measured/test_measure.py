@@ -300,9 +300,9 @@ def test_record_has_what_was_written_to_disk_and_read_back():
     read = [row for row in rows if trace.graph.name(trace.task[row]).startswith("used")]
     assert written
     assert read
-    # The clocks of disk and compute times differ by the worker's offset, as Dask estimates it.
-    assert (trace.start[written] >= stop[trace.task[written]] - 0.02).all()
-    assert (trace.stop[read] <= start[trace.task[read]] + 0.02).all()
+    # The clocks of disk and compute times differ by the worker's offset, as Dask estimates it (worse while it is busy).
+    assert (trace.start[written] >= stop[trace.task[written]] - 0.1).all()
+    assert (trace.stop[read] <= start[trace.task[read]] + 0.1).all()
     assert (trace.thread[rows] == 0).all()
 
 
