@@ -407,11 +407,11 @@ EXERCISES = [
         baseline=_baseline,
         timed=_board_cases,
         cost=lambda args, response: float(response),
-        target=3.0,
+        target=6.0,
         limit=20.0,
-        behaviour="the number of a server; with 12 servers at 90 %, the mean response becomes a third or less",
+        behaviour="the number of a server; the mean response of 12 servers at 90 % becomes a sixth or less",
         hints=(
-            "Between two writings of the board, everybody runs to the same server. What could you know besides?",
+            "Between two writings of the board all run to one server. Chance helps, but what do you know besides?",
             "`sent` says how many requests you sent to each server since the board was written.",
             "seen = [b + s for b, s in zip(board, sent)]; return the index of the smallest.",
         ),
@@ -449,7 +449,6 @@ EXERCISES = [
         behaviour="work / workers + span, the order of the time that work stealing takes",
         mistakes={
             "that is the work bound alone; the longest path counts, too": 1000 / 20,
-            "that is the greater of both bounds, from below; stealing adds them": max(1000 / 20, 10.0) + 1e-9,
             "the span is not divided: its tasks come one after the other": 1010 / 20,
         },
         hints=(
