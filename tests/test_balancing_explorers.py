@@ -58,6 +58,16 @@ def test_ball_by_ball(seed: int) -> None:
     assert even.tolist() == [4] * 8
 
 
+def test_the_old_board_makes_a_herd() -> None:
+    """The picture has to show what the chapter says: worse than a random choice."""
+    old, random = (
+        [ball_by_ball.compute(rule, ball_by_ball.TASKS, seed).after.max() for seed in range(21)]
+        for rule in ("old", "random")
+    )
+    assert np.mean(old) > 1.5 * np.mean(random)
+    assert max(old) < 19  # inside the axes
+
+
 def test_two_choices_shows_the_limit_and_the_farm() -> None:
     result = two_choices.compute(load=0.9, choices=2, servers=200, stale=0)
     assert result["simulated"] == pytest.approx(supermarket_response(0.9, 2), rel=0.05)

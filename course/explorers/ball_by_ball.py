@@ -18,9 +18,9 @@ RULES = {
     "shorter of 2": "2",
     "shortest of 3": "3",
     "shortest of all": "all",
-    "shortest of all, board of 8 ago": "old",
+    "shortest of all, old board": "old",
 }
-BOARD = 8
+BOARD = 16
 """The old board is written anew before every so many tasks."""
 
 
@@ -88,7 +88,7 @@ def finding(last: Decision) -> str:
 def build(figure: Figure) -> dict[str, Any]:
     """Make one axes: a stack of boxes for each server."""
     axes = figure.subplots()
-    axes.set(xlim=(-0.6, SERVERS - 0.4), ylim=(0, 12.6), xticks=range(SERVERS), xlabel="server", ylabel="tasks")
+    axes.set(xlim=(-0.6, SERVERS - 0.4), ylim=(0, 19.8), xticks=range(SERVERS), xlabel="server", ylabel="tasks")
     axes.set_title("Orange: the task placed last. Framed: the servers looked at")
     axes.grid(False, axis="x")
     return {
@@ -139,7 +139,7 @@ explorer = Explorer(
         "From the start": {"step": 0},
         "Random, all 32": {"rule": "random", "step": 32},
         "Two looks, all 32": {"rule": "2", "step": 32},
-        "The whole herd": {"rule": "old", "step": 16},
+        "The whole herd": {"rule": "old", "step": 32},
         "All, fresh": {"rule": "all", "step": 32},
     },
     height=4.2,

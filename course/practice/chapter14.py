@@ -265,21 +265,21 @@ EXERCISES = [
         points=1,
         minutes=5,
         choices={
-            "same": "About the same: the mean is 100 in both.",
-            "10 and 10": "About 10 above the mean by one choice and about 10 by two.",
-            "34 and 2": "Some 30 above the mean by one choice, about 2 by two.",
-            "34 and 17": "Some 30 above the mean by one choice, half of that by two.",
+            "same": "About the same: the mean is 400 in both.",
+            "20 and 20": "About 20 above the mean by one choice and about 20 by two.",
+            "70 and 2": "Some 70 above the mean by one choice, about 2 by two.",
+            "70 and 35": "Some 70 above the mean by one choice, half of that by two.",
         },
-        value="34 and 2",
+        value="70 and 2",
         mistakes={
-            "a second look does not halve the excess; it changes how the excess grows": "34 and 17",
-            "10 is one standard deviation, √100; the fullest of a thousand bins is three above": "10 and 10",
+            "a second look does not halve the excess; it changes how the excess grows": "70 and 35",
+            "20 is one standard deviation, √400; the fullest of a thousand bins is three above": "20 and 20",
             "the mean is; the fullest bin is not": "same",
         },
         hints=(
             "Look at the table of many balls a bin.",
-            "One bin has 100 ± 10 by one choice. How far above is the fullest of a thousand?",
-            "About 3.3 standard deviations by one choice; by two ln ln n / ln 2 or so, however many balls.",
+            "One bin has 400 ± 20 by one choice. How far above is the fullest of a thousand?",
+            "About 3.3 standard deviations by one choice; by two ln ln n / ln 2 + O(1), however many balls.",
         ),
     ),
     Exercise(
@@ -450,6 +450,7 @@ EXERCISES = [
         mistakes={
             "that is the work bound alone; the longest path counts, too": 1000 / 20,
             "the span is not divided: its tasks come one after the other": 1010 / 20,
+            "that is the bound of a greedy scheduler, W/m + (1 − 1/m) S; stealing has no factor 1 − 1/m": 59.5,
         },
         hints=(
             "Work stealing: W/m + O(S).",
