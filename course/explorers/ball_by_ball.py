@@ -88,7 +88,14 @@ def finding(last: Decision) -> str:
 def build(figure: Figure) -> dict[str, Any]:
     """Make one axes: a stack of boxes for each server."""
     axes = figure.subplots()
-    axes.set(xlim=(-0.6, SERVERS - 0.4), ylim=(0, 19.8), xticks=range(SERVERS), xlabel="server", ylabel="tasks")
+    axes.set(
+        xlim=(-0.6, SERVERS - 0.4),
+        ylim=(0, 19.8),
+        xticks=range(SERVERS),
+        yticks=range(0, 20, 4),
+        xlabel="server",
+        ylabel="tasks",
+    )
     axes.set_title("Orange: the task placed last. Framed: the servers looked at")
     axes.grid(False, axis="x")
     return {
