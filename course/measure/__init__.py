@@ -10,6 +10,7 @@
 `poisson_load`       requests at Poisson instants to a Dask service (an open load)
 `closed_load`        requests of clients who wait for each answer (a closed load)
 `retrying_load`      the same from clients that lose patience and try again
+`balanced_load`      the same requests by several dispatchers, each to workers of its own
 `link`               a slow network on one machine, that counts its bytes
 `slow_links`         a slow network between the workers of one machine
 `transfer`           one message over such a network, compressed or not
@@ -31,6 +32,7 @@ from __future__ import annotations
 from course.measure import workloads
 from course.measure.calibration import Estimate, Machine, calibrate
 from course.measure.comparison import Comparison, compare
+from course.measure.dispatch import Dispatched, balanced_load
 from course.measure.footers import column_chunks, planned_requests
 from course.measure.links import Link, link, slow_links, transfer
 from course.measure.messages import Conversation, Message, record_messages
@@ -46,6 +48,7 @@ from course.measure.workloads import Load, closed_load, forget_durations, poisso
 __all__ = [
     "Comparison",
     "Conversation",
+    "Dispatched",
     "Estimate",
     "Frame",
     "Link",
@@ -58,6 +61,7 @@ __all__ = [
     "Standalone",
     "Store",
     "Tries",
+    "balanced_load",
     "calibrate",
     "closed_load",
     "cluster",
