@@ -18,6 +18,7 @@ from course.simulate.autoscaling import (
 )
 from course.simulate.balancing import Balanced, balance, balls
 from course.simulate.checkpoints import Checkpointed, checkpoint
+from course.simulate.collectives import COLLECTIVES, Collective, Send, collective, play
 from course.simulate.compiled import warm_up
 from course.simulate.dask.policy import Dask
 from course.simulate.delay import Delay, locality
@@ -50,6 +51,7 @@ from course.simulate.tails import Hedged, Speculated, fan_out, hedge, hedged_que
 
 __all__ = [
     "ARCHITECTURES",
+    "COLLECTIVES",
     "DELIVERY",
     "DISCIPLINES",
     "DISTRIBUTIONS",
@@ -66,6 +68,7 @@ __all__ = [
     "CircuitBreaker",
     "ClosedLoop",
     "Cluster",
+    "Collective",
     "Dask",
     "Delay",
     "Dispatched",
@@ -85,6 +88,7 @@ __all__ = [
     "Scaled",
     "Schedule",
     "Scheduled",
+    "Send",
     "Shared",
     "Sojourns",
     "Speculated",
@@ -102,6 +106,7 @@ __all__ = [
     "cache",
     "checkpoint",
     "closed_loop",
+    "collective",
     "coordinated_omission",
     "correct_omission",
     "daily_load",
@@ -118,6 +123,7 @@ __all__ = [
     "messages",
     "mornings",
     "optimal",
+    "play",
     "queue",
     "quorum",
     "race",
