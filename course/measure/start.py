@@ -210,7 +210,7 @@ def _local(
             **options,
         }
         _keep_back_timers()
-    _keep_back_shuffles()
+        _keep_back_shuffles()
         running = None
         if processes:
             try:
