@@ -49,7 +49,7 @@ def build(figure: Figure) -> dict[str, Any]:
     axes.set(xlabel="size of a chunk (MB)", ylabel="time (s)")
     axes.set_title("Small chunks pay for themselves; large ones make all wait for the last")
     artists = {
-        "over": axes.axvspan(1, 2e5, color="#E5E7EB", label="does not fit in memory"),
+        "memory": axes.axvline(1, ymax=0.82, color=COLOURS["ink"], linewidth=1.3, label="no room to the right"),
         "costs": axes.plot([], [], "--", color=COLOURS["purple"], linewidth=1.3, label="cost of the chunks")[0],
         "wait": axes.plot([], [], "-.", color=COLOURS["green"], linewidth=1.3, label="wait for the last")[0],
         "ideal": axes.axhline(1.0, color=COLOURS["grey"], linewidth=1.3, linestyle=":", label="work ÷ workers"),
@@ -66,8 +66,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
         artists[name].set_data(result["chunk"], result[name])
     artists["ideal"].set_ydata([result["ideal"]] * 2)
     artists["best"].set_data([result["best_chunk"]], [result["best"].time])
-    artists["over"].set_x(result["memory"])
-    artists["over"].set_width(2e5 - result["memory"])
+    artists["memory"].set_xdata([result["memory"]] * 2)
 
 
 def _size(megabytes: float) -> str:

@@ -219,6 +219,7 @@ def play(rounds: Sequence[Sequence[Send]], start: np.ndarray) -> Collective:
 
     Examples
     --------
+    >>> import numpy as np
     >>> start = np.array([[1], [2]], dtype=np.uint64)
     >>> play([[Send(0, 1, (0,), True)]], start).has[-1].tolist()
     [[1], [3]]
@@ -228,7 +229,7 @@ def play(rounds: Sequence[Sequence[Send]], start: np.ndarray) -> Collective:
 
     Notes
     -----
-    Chapter 15.
+    Chapter 15. Source: as `collective`.
     """
     has = [np.array(start, dtype=np.uint64)]
     for number, sends in enumerate(rounds, start=1):
