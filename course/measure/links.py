@@ -55,7 +55,11 @@ class Link:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._far)
-        await asyncio.gather(self._pass_on(reader, far_writer, "sent"), self._pass_on(far_reader, writer, "received"))
+        # The end of the link cancels this; asyncio would log that as an error of the connection.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(
+                self._pass_on(reader, far_writer, "sent"), self._pass_on(far_reader, writer, "received")
+            )
 
     async def _serve(self, ready: threading.Event, stop: list) -> None:
         server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
