@@ -62,7 +62,7 @@ def finding(result: dict[str, Any]) -> str:
     if not result["fits"]:
         return f"{text}; a copy of {result['small']:.3g} GB does not fit into {result['memory']} GB, so shuffle."
     better = "broadcast" if copy < share else "shuffle"
-    return f"{text}: {better}. Broadcasting is less up to {result['limit']:.4g} workers."
+    return f"{text}: {better}. Broadcasting is less below {result['limit']:.4g} workers."
 
 
 explorer = Explorer(
@@ -80,7 +80,7 @@ explorer = Explorer(
     },
     presets={
         "A hundred times larger": {"workers": 64},
-        "One worker too many": {"workers": 128},
+        "Twice the workers": {"workers": 128},
         "Ten times larger": {"large": 10.0},
         "Too large to copy": {"small": 20.0, "large": 1000.0},
     },

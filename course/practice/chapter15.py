@@ -132,9 +132,12 @@ def _judge_ring(args: tuple[Any, ...], rounds: Any) -> str | None:
         for number, messages in enumerate(plain)
     ]
     try:
-        end = play(sends, start).contributions[-1]
+        contributions = play(sends, start).contributions
     except ValueError as error:
         return str(error)
+    added, end = contributions[workers - 1], contributions[-1]
+    if (lost := np.flatnonzero(added.max(axis=0) < workers)).size:
+        return f"after the {workers - 1} rounds that add, no worker has the whole sum of piece {lost[0]}"
     if (end < workers).any():
         worker, piece = np.argwhere(end < workers)[0]
         return f"at the end piece {piece} on worker {worker} has the parts of {end[worker, piece]} of {workers} workers"
@@ -211,6 +214,9 @@ EXERCISES = [
             "that is the number of waves; times the workers it is the number of chunks": (
                 lambda work, workers, overhead, slowest: math.sqrt((slowest - 1) * work / (overhead * workers))
             ),
+            "a real number is asked for: do not round": (
+                lambda work, workers, overhead, slowest: round(math.sqrt((slowest - 1) * workers * work / overhead))
+            ),
         },
         hints=(
             "Look at the formula with three braces. Which two terms depend on k?",
@@ -255,6 +261,7 @@ EXERCISES = [
         mistakes={
             "two by two is best only where a level costs nothing besides its inputs": lambda p, level, each: 2,
             "all at once is best only where the inputs cost nothing": lambda p, level, each: p,
+            "a fixed width is best for some trees only; it depends on level / each": lambda p, level, each: 4,
             "that is A/B; the derivative is 0 where f (ln f − 1) = A/B − 1, and levels are whole": (
                 lambda p, level, each: max(2, round(level / each)) if each else p
             ),
@@ -407,6 +414,7 @@ EXERCISES = [
         behaviour="the bytes at which moving takes exactly as long as waiting",
         mistakes={
             "you left out the latency: it is paid before the first byte": 0.5 * 250e6,
+            "that is in megabytes; bytes are asked for": 120.0,
             "the latency shortens the time that is left for the bytes; it does not lengthen it": (0.5 + 0.02) * 250e6,
         },
         hints=(
