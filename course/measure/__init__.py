@@ -14,6 +14,7 @@
 `link`               a slow network on one machine, that counts its bytes
 `slow_links`         a slow network between the workers of one machine
 `transfer`           one message over such a network, compressed or not
+`shuffled_bytes`     what peer-to-peer shuffles have moved, which no task and no transfer shows
 `record`             every task and transfer of a run as a `course.trace.Trace`
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `Store`              files behind a latency and a bandwidth; it counts requests and bytes
@@ -41,6 +42,7 @@ from course.measure.prometheus import metric_rates, metrics
 from course.measure.recording import Recorder, record
 from course.measure.retrying import Tries, retrying_load
 from course.measure.separate import Standalone, standalone
+from course.measure.shuffles import shuffled_bytes
 from course.measure.start import cluster, expect_faults
 from course.measure.store import Request, Store
 from course.measure.workloads import Load, closed_load, forget_durations, poisson_load, run_graph
@@ -80,6 +82,7 @@ __all__ = [
     "retrying_load",
     "run_graph",
     "sample_stacks",
+    "shuffled_bytes",
     "slow_links",
     "standalone",
     "transfer",

@@ -57,6 +57,8 @@ class Link:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.ExitStack() as stack:  # also when the link ends before the connection does
+            # The end of the link cancels this; asyncio would log that as an error of the connection.
+            stack.enter_context(contextlib.suppress(asyncio.CancelledError))
             stack.callback(writer.transport.abort)
             far_reader, far_writer = await asyncio.open_connection(*self._far)
             stack.callback(far_writer.transport.abort)

@@ -210,6 +210,7 @@ def _local(
             **options,
         }
         _keep_back_timers()
+        _keep_back_shuffles()
         running = None
         if processes:
             try:
@@ -338,6 +339,19 @@ def _keep_back_timers() -> None:
     log = logging.getLogger("asyncio")
     if _is_news not in log.filters:
         log.addFilter(_is_news)
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """Tell whether a record of a shuffle is anything else than that it begins or ends."""
+    text = record.getMessage()
+    return not ("initialized by task" in text or "deactivated due to stimulus 'task-finished" in text)
+
+
+def _keep_back_shuffles() -> None:
+    """Keep back that a shuffle from worker to worker begins and ends, both of which Dask logs as warnings."""
+    log = logging.getLogger("distributed.shuffle._scheduler_plugin")
+    if _is_trouble not in log.filters:
+        log.addFilter(_is_trouble)
 
 
 @contextlib.contextmanager

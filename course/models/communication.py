@@ -590,6 +590,97 @@ def shuffle_time(
     raise _unknown(algorithm, ("pairwise", "bruck"))
 
 
+def shuffle_tasks(partitions: int, max_branch: int = 32) -> tuple[int, int]:
+    r"""Return the tasks of a shuffle that is made of tasks, and of one whose workers send each other what they have.
+
+    .. math::
+        \text{tasks:} \; s \, k^s (k + 2), \quad s = \lceil \log_b n \rceil, \; k = \lceil n^{1/s} \rceil
+        \qquad \text{peer to peer:} \; 2n + 1
+
+    Parameters
+    ----------
+    partitions : int
+        n, of the input and of the output; at least 1.
+    max_branch : int
+        b, pieces that one task cuts its partition into at most; more partitions take several stages. At least 2.
+
+    Returns
+    -------
+    tasks : int
+        Of the shuffle made of tasks: cut, pick and join in each of s stages.
+    peers : int
+        Of the shuffle from worker to worker: n that send, a barrier, and n that hand over what came.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    >>> shuffle_tasks(8), shuffle_tasks(32), shuffle_tasks(1000)
+    ((80, 17), (1088, 65), (69632, 2001))
+
+    Notes
+    -----
+    Of Dask's two methods, as counted in version 2026.8: exact in one stage, and in several if n is kˢ; otherwise within
+    some per cent (pieces that nobody needs are left out). The tasks that make the input and use the output are not in
+    it. Chapter 15.
+    """
+    n, b = int(scalar("partitions", partitions, count)), int(scalar("max_branch", max_branch, count, low=2))
+    stages = 1
+    while b**stages < n:
+        stages += 1
+    pieces = max(round(n ** (1 / stages)), 1)
+    pieces += pieces**stages < n
+    return stages * pieces**stages * (pieces + 2), 2 * n + 1
+
+
+def join_bytes(workers: ArrayLike, small: ArrayLike, large: ArrayLike, algorithm: str = "shuffle") -> Number:
+    r"""Return the bytes that all workers together send to join two tables on a column.
+
+    .. math:: \text{broadcast:} \; (p - 1)\, S \qquad \text{shuffle:} \; \tfrac{p - 1}{p} \, (S + L)
+
+    Parameters
+    ----------
+    workers : int or array
+        p.
+    small, large : float or array
+        S and L, bytes of the tables, each spread evenly over the workers.
+    algorithm : str
+        ``broadcast``: every worker gets all of the small table, the large one stays where it is. ``shuffle``: each row
+        of both goes to the worker of its key.
+
+    Returns
+    -------
+    float or array
+        Bytes, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain, or an unknown algorithm; the message says what is allowed.
+
+    Examples
+    --------
+    10 GB with 1 GB: on 8 workers it is better to copy the small one, on 16 no longer.
+
+    >>> [round(join_bytes(p, 1e9, 10e9, how) / 1e9, 1) for p in (8, 16) for how in ("broadcast", "shuffle")]
+    [7.0, 9.6, 15.0, 10.3]
+
+    Notes
+    -----
+    Copying is less if p S < S + L: if the large table is more than p − 1 times as large as the small one. It also
+    takes memory for S on every worker. Chapter 15. Derived here.
+    """
+    p, small, large = count("workers", workers), amount("small", small), amount("large", large)
+    if algorithm == "broadcast":
+        return plain((p - 1) * small)
+    if algorithm == "shuffle":
+        return plain((p - 1) / p * (small + large))
+    raise _unknown(algorithm, ("broadcast", "shuffle"))
+
+
 # ---- barriers
 
 

@@ -18,6 +18,7 @@ from course.simulate.autoscaling import (
 )
 from course.simulate.balancing import Balanced, balance, balls
 from course.simulate.checkpoints import PARTS, Checkpointed, Part, checkpoint, checkpointed_run
+from course.simulate.collectives import COLLECTIVES, Collective, Send, collective, play
 from course.simulate.compiled import warm_up
 from course.simulate.dask.policy import Dask
 from course.simulate.delay import Delay, locality
@@ -52,6 +53,7 @@ from course.simulate.tails import Hedged, Speculated, fan_out, hedge, hedged_que
 
 __all__ = [
     "ARCHITECTURES",
+    "COLLECTIVES",
     "DELIVERY",
     "DISCIPLINES",
     "DISTRIBUTIONS",
@@ -71,6 +73,7 @@ __all__ = [
     "CircuitBreaker",
     "ClosedLoop",
     "Cluster",
+    "Collective",
     "Dask",
     "Delay",
     "Dispatched",
@@ -91,6 +94,7 @@ __all__ = [
     "Scaled",
     "Schedule",
     "Scheduled",
+    "Send",
     "Shared",
     "Sojourns",
     "Speculated",
@@ -109,6 +113,7 @@ __all__ = [
     "checkpoint",
     "checkpointed_run",
     "closed_loop",
+    "collective",
     "coordinated_omission",
     "correct_omission",
     "daily_load",
@@ -127,6 +132,7 @@ __all__ = [
     "messages",
     "mornings",
     "optimal",
+    "play",
     "queue",
     "quorum",
     "race",
