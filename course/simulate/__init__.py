@@ -8,9 +8,11 @@ from course.cluster import Cluster
 from course.simulate.architectures import ARCHITECTURES, Scheduled, architecture
 from course.simulate.autoscaling import (
     SCALERS,
+    Adaptive,
     Observed,
     Predictive,
     Scaled,
+    Stale,
     TargetTracking,
     Threshold,
     autoscale,
@@ -61,6 +63,7 @@ __all__ = [
     "SIMULATORS",
     "STATIC_POLICIES",
     "STRATEGIES",
+    "Adaptive",
     "Balanced",
     "Checkpointed",
     "CircuitBreaker",
@@ -88,6 +91,7 @@ __all__ = [
     "Shared",
     "Sojourns",
     "Speculated",
+    "Stale",
     "Static",
     "Stealing",
     "Step",
