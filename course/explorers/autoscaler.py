@@ -1,4 +1,4 @@
-"""The autoscaler: a bursty day under five ways to choose the workers; its cost and its missed objectives. Chapter 17."""
+"""The autoscaler: a bursty day under four ways to choose the workers, by cost and missed objectives. Chapter 17."""
 
 from __future__ import annotations
 
