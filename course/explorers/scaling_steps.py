@@ -190,7 +190,7 @@ explorer = Explorer(
         ),
         "delay": Int("A worker starts in (ticks)", 0, 4, 2),
         "age": Int("Metrics are old by (ticks)", 0, 3, 0),
-        "step": Int("Step", 0, len(LOAD), 6),
+        "step": Int("Step", 0, len(LOAD), 9),
     },
     presets={
         "The jump, target tracking": {"step": 4},
