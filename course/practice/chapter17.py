@@ -283,6 +283,7 @@ EXERCISES = [
                 math.ceil(a + float(stats.norm.isf(p)) * math.sqrt(a))
             ),
             "you forgot the root: spare servers grow as √a": lambda a, p: math.ceil(a + _quality(p) * a),
+            "servers are whole: round up": lambda a, p: a + _quality(p) * math.sqrt(a),
             "you rounded down: that is one server too few": lambda a, p: math.floor(a + _quality(p) * math.sqrt(a)),
         },
         hints=(
@@ -337,6 +338,9 @@ EXERCISES = [
         mistakes={
             "you forgot those that were ordered and do not serve yet": lambda m, s, u, high, low, k: _threshold(
                 m, 0, u, high, low, k
+            ),
+            "those that start stay ordered where nothing changes": lambda m, s, u, high, low, k: (
+                m + s + k if u > high else max(m + s - k, 1) if u < low else m
             ),
             "at least one worker stays": lambda m, s, u, high, low, k: (
                 m + s + k if u > high else m + s - k if u < low else m + s
@@ -415,7 +419,7 @@ EXERCISES = [
         minutes=10,
         cases=[(0.0, 15.0), (15.0, 15.0), (30.0, 15.0), (20.0, 15.0), (300.0, 60.0)],
         expected=lambda age, tick: float(critical_gain(math.ceil(age / tick - 1e-9))),
-        behaviour="the largest gain that does not swing ever wider, when metrics are `age` seconds old at each tick",
+        behaviour="the gain below which it settles, when metrics are `age` seconds old at each tick",
         mistakes={
             "that is the limit for long lags, π / (2 d + 1); for short ones it is the sine": lambda age, tick: (
                 math.pi / (2 * math.ceil(age / tick - 1e-9) + 1)
@@ -489,11 +493,11 @@ EXERCISES = [
         baseline=_baseline,
         timed=[Case((load,), says="a day") for load in days((3, 4, 5))],
         cost=_bill_of,
-        target=6.2,
+        target=5.8,
         hints=(
-            "Look at bill(): a missed request is dear. How much headroom lets a burst of half the mean pass?",
-            "A worker serves 2 a second. Follow the load at a utilization, and keep a floor for the burst.",
-            "return seen[-1] / (2 * u) for some u, with the largest of the last few ticks in place of seen[-1].",
+            "At 95 % the misses are nearly the whole bill. A burst adds 50 a second: how much of it can headroom carry?",
+            "A worker serves 2 a second. Follow the load at 70 to 80 %; and do not follow noise down at once.",
+            "return max(seen[-5:]) / (2 * u) for some u near 0.75: the largest of the last few ticks, not the last.",
         ),
     ),
     Exercise(

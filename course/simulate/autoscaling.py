@@ -366,9 +366,11 @@ def autoscale(
             result[name][t] = value
 
         answer = policy(Observed(workers, starting, utilization, queue, seen[: t + 1], rate, tick))
-        if np.ndim(answer):
-            raise ValueError(f"the policy answered {answer!r:.80}; it must be one number")
-        wanted = math.ceil(np.clip(number("the policy's answer", answer), minimum, maximum))
+        if not (isinstance(answer, (int, float)) and math.isfinite(answer)):  # numbers need no slow check
+            if np.ndim(answer):
+                raise ValueError(f"the policy answered {answer!r:.80}; it must be one number")
+            answer = float(number("the policy's answer", answer))
+        wanted = math.ceil(min(max(answer, minimum), maximum))
         change = wanted - workers - starting
         if change == 0 or t - changed < rest:
             continue
