@@ -327,6 +327,15 @@ def test_daily_load_takes_or_refuses_anything(data):
 # ---- policies that remember
 
 
+def test_the_critical_gain_is_that_of_levin_and_may_and_puts_a_root_on_the_unit_circle():
+    for lag in range(1, 9):
+        gain = critical_gain(lag)
+        assert gain == pytest.approx(2 * math.cos(lag * math.pi / (2 * lag + 1)))
+        size = [np.abs(np.roots([1, -1, *[0] * (lag - 1), share * gain])).max() for share in (0.99, 1.0, 1.01)]
+        assert size[0] < 1 < size[2]
+        assert size[1] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("lag", [0, 1, 2, 4])
 def test_the_critical_gain_is_where_a_stale_controller_begins_to_swing(lag):
     def swing(gain):

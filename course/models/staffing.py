@@ -191,7 +191,12 @@ def critical_gain(lag: ArrayLike) -> Number:
     The error follows :math:`e_{t+1} = e_t - g \, e_{t-d}`, with the characteristic equation :math:`z^{d+1} = z^d - g`.
     At the limit a root is on the unit circle, :math:`z = e^{i \theta}`: then :math:`|1 - e^{-i \theta}| = 2 \sin(\theta
     / 2) = g`, and the angles agree for :math:`\theta = \pi / (2 d + 1)`, a swing of :math:`2 (2 d + 1)` ticks. For long
-    lags g d = π / 2. Derived here. Chapter 17.
+    lags g d = π / 2. Derived here; the same number as 2 cos(d π / (2 d + 1)) of Levin and May. Chapter 17.
+
+    References
+    ----------
+    S. A. Levin, R. M. May: A note on difference-delay equations. Theoretical Population Biology 9(2), 1976, pp.
+    178–187.
     """
     lag = count("lag", lag, low=0)
     return plain(2 * np.sin(np.pi / (2 * (2 * lag + 1))))

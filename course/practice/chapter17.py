@@ -252,8 +252,8 @@ EXERCISES = [
             "that is the confidence interval of the line; a new measurement scatters around it, too": lambda m, x, at: (
                 _line(m, x, at, "confidence")
             ),
-            "you took 1.96; with few measurements it is Student's quantile for n − 2": lambda m, x, at: (
-                _line(m, x, at, "normal")
+            "you took 1.96; with few measurements it is Student's quantile for n − 2": lambda m, x, at: _line(
+                m, x, at, "normal"
             ),
             "low and high are exchanged: dividing by a larger number gives the lower throughput": lambda m, x, at: (
                 _line(m, x, at)[::-1]
@@ -312,8 +312,8 @@ EXERCISES = [
                 float(np.dot(a, w) / np.sum(w)), 1.0, wait_probability=p
             ),
             "you staffed for the worst day": lambda a, w, p: servers_for(max(a), 1.0, wait_probability=p),
-            "you averaged over days; on a busy day there are more requests that wait": lambda a, w, p: (
-                _over_days(a, w, p, by_request=False)
+            "you averaged over days; on a busy day there are more requests that wait": lambda a, w, p: _over_days(
+                a, w, p, by_request=False
             ),
         },
         hints=(
@@ -330,8 +330,12 @@ EXERCISES = [
         points=1,
         minutes=6,
         cases=[
-            (10, 0, 0.85, 0.8, 0.4, 2), (10, 4, 0.85, 0.8, 0.4, 2), (10, 0, 0.8, 0.8, 0.4, 2),
-            (10, 3, 0.5, 0.8, 0.4, 2), (10, 0, 0.39, 0.8, 0.4, 2), (2, 0, 0.1, 0.8, 0.4, 3),
+            (10, 0, 0.85, 0.8, 0.4, 2),
+            (10, 4, 0.85, 0.8, 0.4, 2),
+            (10, 0, 0.8, 0.8, 0.4, 2),
+            (10, 3, 0.5, 0.8, 0.4, 2),
+            (10, 0, 0.39, 0.8, 0.4, 2),
+            (2, 0, 0.1, 0.8, 0.4, 3),
         ],
         expected=_threshold,
         behaviour="how many workers there should be, those that start included, and never fewer than one",
@@ -363,8 +367,14 @@ EXERCISES = [
         points=2,
         minutes=8,
         cases=[
-            (4, 0, 0.9, 0.6, 0.1), (5, 0, 1.0, 0.6, 0.1), (5, 4, 1.0, 0.6, 0.1), (10, 2, 0.63, 0.6, 0.1),
-            (50, 0, 0.9, 0.75, 0.1), (10, 0, 0.3, 0.6, 0.1), (7, 0, 0.56, 0.6, 0.0), (10, 6, 0.55, 0.6, 0.1),
+            (4, 0, 0.9, 0.6, 0.1),
+            (5, 0, 1.0, 0.6, 0.1),
+            (5, 4, 1.0, 0.6, 0.1),
+            (10, 2, 0.63, 0.6, 0.1),
+            (50, 0, 0.9, 0.75, 0.1),
+            (10, 0, 0.3, 0.6, 0.1),
+            (7, 0, 0.56, 0.6, 0.0),
+            (10, 6, 0.55, 0.6, 0.1),
         ],
         expected=_tracking,
         behaviour="how many workers there should be, those that start included, so that the utilization is the target",
@@ -394,8 +404,10 @@ EXERCISES = [
         points=2,
         minutes=10,
         cases=[
-            ([10.0, 20.0, 30.0, 40.0], 5, 0.5, 10.0), ([40.0, 30.0, 20.0, 10.0], 2, 0.7, 5.0),
-            ([12.0, 11.0, 14.0, 13.0, 17.0], 3, 0.8, 1.0), ([100.0, 100.0], 10, 0.6, 2.0),
+            ([10.0, 20.0, 30.0, 40.0], 5, 0.5, 10.0),
+            ([40.0, 30.0, 20.0, 10.0], 2, 0.7, 5.0),
+            ([12.0, 11.0, 14.0, 13.0, 17.0], 3, 0.8, 1.0),
+            ([100.0, 100.0], 10, 0.6, 2.0),
         ],
         expected=_predictive,
         behaviour="workers for the load that a line through the arrivals forecasts, never fewer than needed now",
@@ -495,7 +507,7 @@ EXERCISES = [
         cost=_bill_of,
         target=5.8,
         hints=(
-            "At 95 % the misses are nearly the whole bill. A burst adds 50 a second: how much of it can headroom carry?",
+            "At 95 % the misses are nearly the whole bill. A burst adds 50 a second: how much can headroom carry?",
             "A worker serves 2 a second. Follow the load at 70 to 80 %; and do not follow noise down at once.",
             "return max(seen[-5:]) / (2 * u) for some u near 0.75: the largest of the last few ticks, not the last.",
         ),
