@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from course.models import critical_gain
 from course.simulate.autoscaling import (
     SCALERS,
+    Adaptive,
     Observed,
     Predictive,
+    Stale,
     TargetTracking,
     Threshold,
     autoscale,
@@ -319,3 +322,58 @@ def test_daily_load_takes_or_refuses_anything(data):
         return
     assert np.isfinite(load).all()
     assert (load >= 0).all()
+
+
+# ---- policies that remember
+
+
+def test_the_critical_gain_is_that_of_levin_and_may_and_puts_a_root_on_the_unit_circle():
+    for lag in range(1, 9):
+        gain = critical_gain(lag)
+        assert gain == pytest.approx(2 * math.cos(lag * math.pi / (2 * lag + 1)))
+        size = [np.abs(np.roots([1, -1, *[0] * (lag - 1), share * gain])).max() for share in (0.99, 1.0, 1.01)]
+        assert size[0] < 1 < size[2]
+        assert size[1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lag", [0, 1, 2, 4])
+def test_the_critical_gain_is_where_a_stale_controller_begins_to_swing(lag):
+    def swing(gain):
+        def correct(seen):
+            return seen.workers * (seen.utilization / 0.6) ** gain
+
+        run = autoscale([6000.0] * 300, Stale(correct, lag), service_rate=1.0, initial=9500, maximum=10**6)
+        return np.ptp(run.workers[-40:]) / 10_000
+
+    assert swing(0.9 * critical_gain(lag)) < 0.05
+    assert swing(1.1 * critical_gain(lag)) > 0.5
+
+
+def test_stale_keeps_what_is_its_own_fresh():
+    told = []
+    policy = Stale(lambda seen: told.append((seen.workers, seen.queue, len(seen.arrivals))) or 3, 2)
+    autoscale([2.0] * 5, policy, service_rate=1.0, tick=1.0)
+    assert told == [(1, 1.0, 1), (3, 1.0, 1), (3, 1.0, 1), (3, 0.0, 2), (3, 0.0, 3)]
+    with pytest.raises(ValueError, match="ticks"):
+        Stale(Threshold(), -1)
+
+
+def test_adaptive_is_the_rule_of_dask():
+    policy = Adaptive(target_duration=2.0)
+    # 30 wait, which is 3 s of work; the busy worker has a tenth of a second.
+    assert policy(seen(workers=1, utilization=1.0, queue=30.0)) == math.ceil(3.1 / 2)
+    assert policy(seen(workers=1, utilization=1.0, queue=200.0)) == 11
+    # Never fewer while all are busy, however little work there is.
+    assert [policy(seen(workers=9, utilization=1.0)) for _ in range(9)] == [9] * 9
+    # Idle ones go after three looks in a row, and those that are busy stay.
+    assert [policy(seen(workers=9, utilization=0.5)) for _ in range(4)] == [9, 9, 5, 9]
+    assert policy(seen(workers=9, utilization=1.0)) == 9
+    assert [policy(seen(workers=9, utilization=0.5)) for _ in range(2)] == [9, 9]
+    with pytest.raises(ValueError, match="target_duration"):
+        Adaptive(0.0)
+
+
+def test_under_adaptive_responses_settle_at_the_target_duration():
+    run = autoscale([300.0] * 400, Adaptive(target_duration=10.0), service_rate=1.0, tick=0.5, maximum=1000)
+    assert run.workers[-1] >= 300
+    assert 8.5 < run.wait[-1] <= 9.0  # and a second of service: the target duration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -21,6 +22,7 @@ from dask.utils import parse_timedelta
 from distributed import Client, LocalCluster, Nanny, Worker
 from distributed.system import MEMORY_LIMIT
 
+from course.domain import scalar
 from course.measure import plugins
 
 # A worker process that has not reported within this time (seconds) counts as not startable.
@@ -40,6 +42,19 @@ class _LoopbackWorker(Worker):
 
     def start_http_server(self, routes: Any, dashboard_address: str | None, *rest: Any, **options: Any) -> None:
         super().start_http_server(routes, dashboard_address or "127.0.0.1:0", *rest, **options)
+
+
+def _later(worker_class: type, seconds: float) -> type:
+    """Return a class of workers (or nannies) that begin to start only after so many seconds."""
+    if not seconds:
+        return worker_class
+
+    class Later(worker_class):
+        async def start_unsafe(self) -> Any:
+            await asyncio.sleep(seconds)
+            return await super().start_unsafe()
+
+    return Later
 
 
 class _LocalCluster(LocalCluster):
@@ -76,6 +91,7 @@ def cluster(
     dashboard: bool = True,
     local: bool = False,
     config: Mapping[str, Any] | None = None,
+    start_delay: float = 0.0,
     **options: Any,
 ) -> Iterator[Client]:
     """Give a client of a Dask cluster, and take down what was started when the block ends.
@@ -106,6 +122,9 @@ def cluster(
     config : mapping, optional
         Dask settings that hold inside the block only, for example
         ``{"distributed.scheduler.worker-saturation": 1.0}``.
+    start_delay : float
+        Seconds that each worker of a local cluster waits before it starts, those of the beginning too, as if a machine
+        had to be ordered first. For clusters that grow: ``client.cluster.adapt()``, chapter 17.
     **options
         Passed to `distributed.LocalCluster`.
 
@@ -117,7 +136,7 @@ def cluster(
     Raises
     ------
     ValueError
-        If `workers` or `threads` is not a whole number of at least 1.
+        If `workers` or `threads` is not a whole number of at least 1; if `start_delay` is negative, or not below 60 s.
     OSError
         If the cluster that the configuration names does not answer.
     TimeoutError
@@ -138,12 +157,13 @@ def cluster(
     6
     """
     workers, threads = _sizes(workers, threads)
+    start_delay = scalar("start_delay", start_delay, low=0, high=START_TIMEOUT)
     with dask.config.set(config or {}):
         if not local and _configured():
             with _joined() as client:
                 yield client
         else:
-            with _local(workers, threads, processes, dashboard, options) as client:
+            with _local(workers, threads, processes, dashboard, start_delay, options) as client:
                 yield client
 
 
@@ -193,7 +213,7 @@ def _scheduler_file() -> str | None:
 
 @contextlib.contextmanager
 def _local(
-    workers: int, threads: int, processes: bool, dashboard: bool, options: Mapping[str, Any]
+    workers: int, threads: int, processes: bool, dashboard: bool, start_delay: float, options: Mapping[str, Any]
 ) -> Iterator[Client]:
     if processes and (reason := _why_no_processes()):
         print(f"The workers are threads of this process, because {reason}.")
@@ -214,12 +234,14 @@ def _local(
         running = None
         if processes:
             try:
-                running = _LocalCluster(worker_class=_PromptNanny, death_timeout=START_TIMEOUT, **settings)
+                nanny = _later(_PromptNanny, start_delay)
+                running = _LocalCluster(worker_class=nanny, death_timeout=START_TIMEOUT, **settings)
             except (OSError, RuntimeError, TimeoutError) as error:
                 print(f"The workers are threads of this process, because processes did not start: {error}")
                 settings["host"], processes = options.get("host"), False
         if running is None:
-            running = _LocalCluster(processes=False, **{"worker_class": _LoopbackWorker, **settings})
+            settings["worker_class"] = _later(settings.get("worker_class", _LoopbackWorker), start_delay)
+            running = _LocalCluster(processes=False, **settings)
         client = None
         try:
             client = Client(running)

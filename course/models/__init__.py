@@ -147,7 +147,7 @@ from course.models.sharing import (
     overload_backlog,
     token_bucket,
 )
-from course.models.staffing import halfin_whitt, servers_for, square_root_staffing
+from course.models.staffing import critical_gain, halfin_whitt, servers_for, square_root_staffing
 from course.models.storage import (
     PartitionSkew,
     RingImbalance,
@@ -215,6 +215,7 @@ __all__ = [
     "columnar_read",
     "compression_break_even",
     "consensus_latency",
+    "critical_gain",
     "daly_interval",
     "delay_scheduling_locality",
     "delay_scheduling_skips",

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from course.domain import number, plain, scalar
-from course.models.quantity import amount, positive
+from course.models.quantity import amount, count, positive
 from course.models.queueing import mmc
 
 Number = float | np.ndarray
@@ -159,3 +159,44 @@ def halfin_whitt(quality: ArrayLike) -> Number:
     quality = positive("quality", quality)
     density = norm.pdf(quality)
     return plain(density / (density + quality * norm.cdf(quality)))
+
+
+def critical_gain(lag: ArrayLike) -> Number:
+    r"""Return the gain above which a controller that acts on old news swings ever wider.
+
+    .. math:: g^* = 2 \sin \frac{\pi}{2 (2 d + 1)}
+
+    Parameters
+    ----------
+    lag : int or array of int
+        d, how many ticks old the error is that is corrected.
+
+    Returns
+    -------
+    float or array
+        The largest share of the error that may be corrected in one tick.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    >>> critical_gain([0, 1, 2, 3]).round(3)
+    array([2.   , 1.   , 0.618, 0.445])
+
+    Notes
+    -----
+    The error follows :math:`e_{t+1} = e_t - g \, e_{t-d}`, with the characteristic equation :math:`z^{d+1} = z^d - g`.
+    At the limit a root is on the unit circle, :math:`z = e^{i \theta}`: then :math:`|1 - e^{-i \theta}| = 2 \sin(\theta
+    / 2) = g`, and the angles agree for :math:`\theta = \pi / (2 d + 1)`, a swing of :math:`2 (2 d + 1)` ticks. For long
+    lags g d = π / 2. Derived here; the same number as 2 cos(d π / (2 d + 1)) of Levin and May. Chapter 17.
+
+    References
+    ----------
+    S. A. Levin, R. M. May: A note on difference-delay equations. Theoretical Population Biology 9(2), 1976, pp.
+    178–187.
+    """
+    lag = count("lag", lag, low=0)
+    return plain(2 * np.sin(np.pi / (2 * (2 * lag + 1))))

@@ -8,9 +8,11 @@ from course.cluster import Cluster
 from course.simulate.architectures import ARCHITECTURES, Scheduled, architecture
 from course.simulate.autoscaling import (
     SCALERS,
+    Adaptive,
     Observed,
     Predictive,
     Scaled,
+    Stale,
     TargetTracking,
     Threshold,
     autoscale,
@@ -68,6 +70,7 @@ __all__ = [
     "STATIC_POLICIES",
     "STRATEGIES",
     "TRANSFERS",
+    "Adaptive",
     "Balanced",
     "Checkpointed",
     "CircuitBreaker",
@@ -98,6 +101,7 @@ __all__ = [
     "Shared",
     "Sojourns",
     "Speculated",
+    "Stale",
     "Static",
     "Stealing",
     "Step",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -132,6 +132,62 @@ class Predictive:
         centred = np.arange(len(recent)) - (len(recent) - 1) / 2
         slope = centred @ recent / (centred @ centred)
         return float(recent.mean() + slope * (centred[-1] + ahead))
+
+
+@dataclass
+class Stale:
+    """Another policy that sees the utilization, the queue and the arrivals of some ticks ago.
+
+    What it knows of its own orders (workers, starting) is fresh: only metrics travel slowly. It remembers, so each run
+    needs one of its own.
+    """
+
+    policy: Policy
+    ticks: int
+
+    def __post_init__(self) -> None:
+        whole("ticks", self.ticks, low=0)
+        self._seen: list[Observed] = []
+
+    def __call__(self, seen: Observed) -> float:
+        """Return how many workers there should be."""
+        self._seen.append(seen)
+        old = self._seen[max(len(self._seen) - 1 - self.ticks, 0)]
+        return self.policy(replace(seen, utilization=old.utilization, queue=old.queue, arrivals=old.arrivals))
+
+
+@dataclass
+class Adaptive:
+    r"""The rule of Dask's ``cluster.adapt()``: :math:`\lceil \text{seconds of work} / \text{target duration} \rceil`.
+
+    The work is that of the requests that wait and that are served (one a busy worker). Fewer workers are wanted only
+    where some are idle, and only when that was so in ``wait_count`` ticks one after the other; as many end as are idle.
+    It remembers, so each run needs one of its own. Source: ``Scheduler.adaptive_target`` and ``AdaptiveCore`` of
+    distributed 2026.8, without what they say about memory and about workers of several threads.
+    """
+
+    target_duration: float = 5.0
+    wait_count: int = 3
+
+    def __post_init__(self) -> None:
+        number("target_duration", self.target_duration, above=0)
+        whole("wait_count", self.wait_count, low=1)
+        self._idle = 0
+
+    def __call__(self, seen: Observed) -> float:
+        """Return how many workers there should be."""
+        now = seen.workers + seen.starting
+        waiting = seen.queue / seen.service_rate
+        busy = min(math.ceil(seen.workers * seen.utilization - 1e-9), seen.workers)
+        wanted = math.ceil((waiting + busy / seen.service_rate) / self.target_duration - 1e-9)
+        if waiting > 0 or busy == seen.workers or wanted >= now:
+            self._idle = 0
+            return max(wanted, now)
+        self._idle += 1
+        if self._idle < self.wait_count:
+            return now
+        self._idle = 0
+        return max(wanted, busy)
 
 
 SCALERS = {"threshold": Threshold, "target_tracking": TargetTracking, "predictive": Predictive}
@@ -310,9 +366,11 @@ def autoscale(
             result[name][t] = value
 
         answer = policy(Observed(workers, starting, utilization, queue, seen[: t + 1], rate, tick))
-        if np.ndim(answer):
-            raise ValueError(f"the policy answered {answer!r:.80}; it must be one number")
-        wanted = math.ceil(np.clip(number("the policy's answer", answer), minimum, maximum))
+        if not (isinstance(answer, (int, float)) and math.isfinite(answer)):  # numbers need no slow check
+            if np.ndim(answer):
+                raise ValueError(f"the policy answered {answer!r:.80}; it must be one number")
+            answer = float(number("the policy's answer", answer))
+        wanted = math.ceil(min(max(answer, minimum), maximum))
         change = wanted - workers - starting
         if change == 0 or t - changed < rest:
             continue

@@ -158,6 +158,20 @@ def test_wrong_sizes(name, wrong):
         pass
 
 
+@pytest.mark.parametrize("processes", [False, True])
+def test_a_cluster_that_grows_and_whose_workers_start_late(processes, capfd):
+    with cluster(1, 1, processes=processes, dashboard=False, start_delay=0.4) as client:
+        began = time.perf_counter()
+        client.cluster.adapt(minimum=2, maximum=2, interval="50ms")
+        client.wait_for_workers(2, timeout=30)
+        assert time.perf_counter() - began > 0.4
+        client.cluster.adapt(minimum=3, maximum=3, interval="50ms")
+        time.sleep(0.2)  # and is closed while the third one starts
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(ValueError, match="start_delay"), cluster(1, start_delay=-1):
+        pass
+
+
 def test_works_inside_a_running_event_loop():
     async def cell():
         with threads() as client:
