@@ -138,9 +138,9 @@ explorer = Explorer(
             "target_tracking",
         ),
         "target": Float("Target utilization", 0.3, 0.95, 0.6, step=0.05, format=".2f"),
-        "delay": Int("A worker starts in (min)", 0, 20, 4, step=2),
-        "age": Int("Metrics are old by (min)", 0, 10, 0, step=2),
-        "bursts": Float("Height of bursts (means)", 0.0, 2.0, 1.0, step=0.25, format=".2f"),
+        "delay": Int("Start delay (min)", 0, 20, 4, step=2),
+        "age": Int("Data age (min)", 0, 10, 0, step=2),
+        "bursts": Float("Bursts (means)", 0.0, 2.0, 1.0, step=0.25, format=".2f"),
     },
     presets={
         "Machines at once": {"delay": 0},

@@ -114,8 +114,8 @@ explorer = Explorer(
     finding=finding,
     controls={
         "nodes": Choice("Nodes", [1, 10, 100, 1_000, 10_000, 100_000], 1_000, style="slider"),
-        "node_mtbf": Float("A node fails every (years)", 0.5, 50.0, 5.0, log=True),
-        "cost": Float("A checkpoint takes (min)", 0.1, 60.0, 5.0, log=True),
+        "node_mtbf": Float("Node MTBF (years)", 0.5, 50.0, 5.0, log=True),
+        "cost": Float("Checkpoint (min)", 0.1, 60.0, 5.0, log=True),
         "interval": Float("Save every (min)", 1.0, 10_000.0, 160.0, log=True, format=".0f"),
         "shape": Choice("Failures come", _SHAPES, 1.0),
     },

@@ -134,8 +134,8 @@ explorer = Explorer(
     draw=draw,
     finding=finding,
     controls={
-        "interval": Choice("Save every (s of work)", [1.0, 2.0, 3.0, 4.0, 6.0, 12.0], 3.0, style="slider"),
-        "cost": Float("A checkpoint takes (s)", 0.1, 2.0, 0.5, step=0.1, format=".1f"),
+        "interval": Choice("Save every (s)", [1.0, 2.0, 3.0, 4.0, 6.0, 12.0], 3.0, style="slider"),
+        "cost": Float("Checkpoint (s)", 0.1, 2.0, 0.5, step=0.1, format=".1f"),
         "mtbf": Choice("Fails every (s)", [4.0, 8.0, 16.0, 64.0], 8.0, style="slider"),
         "failures": Int("Draw of failures", 1, 20, 3),
         "step": Int("Step", 0, MOST, 6),

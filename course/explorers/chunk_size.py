@@ -105,7 +105,7 @@ explorer = Explorer(
         "workers": Choice("Workers", [1, 2, 4, 8, 16, 32, 64, 128, 256], 16, style="slider"),
         "cost": Float("A chunk costs (ms)", 0.1, 1000.0, 20.0, step=0.25, log=True, format=".2"),
         "slowest": Float("Slowest ÷ others", 1.0, 10.0, 3.0, step=0.5, format=".1f"),
-        "memory": Choice("A chunk may have (MB)", [4, 16, 64, 256, 1024, 4096], 1024, style="slider"),
+        "memory": Choice("Chunk limit (MB)", [4, 16, 64, 256, 1024, 4096], 1024, style="slider"),
     },
     presets={
         "Cheap chunks": {"cost": 1.0},

@@ -126,9 +126,9 @@ explorer = Explorer(
     finding=finding,
     controls={
         "tail": Choice("Servers are", list(TAILS), "rare pauses"),
-        "requests": Choice("Requests a user needs", [1, 3, 10, 30, 100, 300, 1000], 100, style="slider"),
+        "requests": Choice("Requests a user", [1, 3, 10, 30, 100, 300, 1000], 100, style="slider"),
         "delay": Float("Hedge after (ms)", 1.0, 2_000.0, 30.0, log=True, format=".0f"),
-        "shared": Float("Slow for both copies", 0.0, 1.0, 0.0, step=0.05, format=".2f"),
+        "shared": Float("Slow for both", 0.0, 1.0, 0.0, step=0.05, format=".2f"),
     },
     presets={
         "At the median": {"delay": 10.0},

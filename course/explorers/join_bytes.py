@@ -76,7 +76,7 @@ explorer = Explorer(
         "small": Float("Small table (GB)", 0.01, 100.0, 1.0, step=0.25, log=True, format=".2"),
         "large": Float("Large table (GB)", 1.0, 1000.0, 100.0, step=0.25, log=True, format=".3"),
         "workers": Choice("Workers", _WORKERS, 16, style="slider"),
-        "memory": Choice("Memory of a worker (GB)", [2, 4, 8, 16, 32, 64], 8, style="slider"),
+        "memory": Choice("Memory (GB)", [2, 4, 8, 16, 32, 64], 8, style="slider"),
     },
     presets={
         "A hundred times larger": {"workers": 64},

@@ -188,8 +188,8 @@ explorer = Explorer(
             },
             "target_tracking",
         ),
-        "delay": Int("A worker starts in (ticks)", 0, 4, 2),
-        "age": Int("Metrics are old by (ticks)", 0, 3, 0),
+        "delay": Int("Start delay (ticks)", 0, 4, 2),
+        "age": Int("Data age (ticks)", 0, 3, 0),
         "step": Int("Step", 0, len(LOAD), 9),
     },
     presets={

@@ -188,8 +188,8 @@ explorer = Explorer(
     finding=finding,
     controls={
         "tasks": Int("Tasks of 0.1 s", 2, MOST, 24),
-        "transfer": Float("Transfer of an input (s)", 0.0, 2.0, 0.0, step=0.05, format=".2f"),
-        "interval": Choice("Seconds between looks", [0.1, 0.2, 0.5, 1.0, 2.0], 1.0, style="slider"),
+        "transfer": Float("Transfer (s)", 0.0, 2.0, 0.0, step=0.05, format=".2f"),
+        "interval": Choice("Look every (s)", [0.1, 0.2, 0.5, 1.0, 2.0], 1.0, style="slider"),
         "step": Int("Step", 0, 80, 4),
     },
     presets={

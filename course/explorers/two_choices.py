@@ -115,7 +115,7 @@ explorer = Explorer(
         "load": Float("Utilization", 0.1, 0.99, 0.9, step=0.01, format=".2f"),
         "choices": Choice("Looks", [1, 2, 3, 5, 10], 2, style="slider"),
         "servers": Choice("Servers", [5, 10, 20, 50, 100, 200], 100, style="slider"),
-        "stale": Choice("Board's age (services)", [0, 0.5, 1, 2, 5, 10, 20, 50], 0, style="slider"),
+        "stale": Choice("Age of the board", [0, 0.5, 1, 2, 5, 10, 20, 50], 0, style="slider"),
     },
     presets={
         "One look": {"choices": 1},
