@@ -115,6 +115,8 @@ def build(figure: Figure) -> dict[str, Any]:
         arrows.append(left.add_patch(arrow))
     return {
         "arrows": arrows,
+        "clock": left.text(0, 0, "", ha="center", va="center", fontsize=10, zorder=4, color=COLOURS["ink"],
+                           bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2}),
         "nodes": left.scatter([], [], s=560, edgecolors=COLOURS["ink"], zorder=2),
         "names": [left.text(0, 0, "", ha="center", va="center", fontsize=10, zorder=3) for _ in range(MOST)],
         "table": right.imshow(np.full((MOST, MOST), np.nan), cmap="Blues", vmin=0, vmax=1.35),
@@ -134,6 +136,7 @@ def draw(artists: dict[str, Any], state: Round) -> None:
     has = played.contributions[state.k]
     whole = 1 if "broadcast" in state.operation else p
     artists["nodes"].set_offsets(place)
+    artists["clock"].set_text(f"{_seconds(state.times[: state.k].sum())}\nof {_seconds(state.times.sum())}")
     done = (has == whole).all(axis=1)
     artists["nodes"].set_facecolors(["#8EC3E6" if each else "#FFFFFF" for each in done])
     for i, arrow in enumerate(artists["arrows"]):
