@@ -23,6 +23,7 @@ LIMITS = {
     "data skew": "the tasks with the largest inputs keep all others waiting",
     "imbalance": "the last tasks of their kind keep all others waiting",
     "dependencies": "the graph is too narrow: tasks wait for one another",
+    "client": "the cluster has nothing to do until the program submits more",
 }
 """What can hold up a run, and what it means."""
 
@@ -268,6 +269,9 @@ def _limit(trace: Trace, shares: dict[str, float], groups: list[KeyGroup], ran: 
             f"{lost}: each of {len(ran.task)} tasks of {typical * 1e3:.3g} ms (median) was ready for {cost * 1e3:.3g}"
             " ms while a thread of its worker was idle."
         )
+    if worst == "client":
+        times = len(np.unique(trace.submitted[ran.task]))
+        return worst, f"{lost}: all that had been submitted was done. Tasks were submitted on {times} occasions."
     if worst == "placement":
         return worst, f"{lost}: ready tasks were on other workers than the idle threads."
     rows = trace.kind == KINDS.index(worst)

@@ -11,6 +11,7 @@ thread is given one:
 `placement`      none is ready for its worker, but some are for another
 `imbalance`      none is ready at all; what runs are the last tasks of their kind, whose sisters have ended
 `dependencies`   none is ready at all, and what runs must end first: the graph is too narrow
+`client`         all that was submitted has ended: the program that submits computes, or fetches results
 ===============  =====================================================================================================
 
 Taught in chapter 11.
@@ -26,6 +27,7 @@ from course.trace import COMPUTE, DESERIALIZE, DISK, TRANSFER, Trace
 
 SHARES = (
     "compute", "disk", "deserialize", "transfer", "scheduling", "placement", "imbalance", "dependencies",
+    "client",
 )  # fmt: skip
 """What the second of a thread can be."""
 
@@ -38,7 +40,7 @@ class TimeShares:
     ----------
     times : array, shape (pieces + 1,)
         The instants between which nothing changes [s], from the first start to the last stop.
-    threads : array, shape (pieces, 8)
+    threads : array, shape (pieces, 9)
         How many threads each of `SHARES` had meanwhile; each row's sum is the number of threads of the cluster.
     """
 
@@ -47,11 +49,11 @@ class TimeShares:
 
     @property
     def seconds(self) -> np.ndarray:
-        """Thread-seconds of each of `SHARES`, shape (8,)."""
+        """Thread-seconds of each of `SHARES`, shape (9,)."""
         return np.diff(self.times) @ self.threads
 
     def over_time(self, bins: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the edges of equal bins [s], (bins + 1,), and the mean threads of each share in each, (bins, 8)."""
+        """Return the edges of equal bins [s], (bins + 1,), and the mean threads of each share in each, (bins, 9)."""
         edges = np.linspace(self.times[0], self.times[-1], bins + 1)
         until = np.concatenate([np.zeros((1, len(SHARES))), np.cumsum(np.diff(self.times)[:, None] * self.threads, 0)])
         at = np.column_stack([np.interp(edges, self.times, column) for column in until.T])
@@ -154,21 +156,25 @@ def _sweep_all(
     steps = np.diff(known, axis=1, prepend=np.int32(0))
     first = np.concatenate([[True], where[1:] != where[:-1]])
     steps[:, first] = known[:, first]
-    tails = _last_of_their_kind(trace)
-    times = np.concatenate([when, *tails])
+    tails, pending = _last_of_their_kind(trace), _on_their_way(trace)
+    times = np.concatenate([when, *tails, *pending])
     order = np.argsort(times, kind="stable")
     times = times[order]
-    # The two ends of the tails change nothing of the workers, and the workers nothing of the tails.
-    steps = np.pad(steps, ((0, 1), (0, len(times) - len(when))))
-    steps[-1, len(when) :] = np.repeat([1, -1], len(tails[0]))
+    # The ends of the tails and of what is on its way change nothing of the workers, and the workers nothing of them.
+    steps = np.pad(steps, ((0, 2), (0, len(times) - len(when))))
+    a, b = len(when), len(when) + 2 * len(tails[0])
+    steps[-2, a:b] = np.repeat([1, -1], len(tails[0]))
+    steps[-1, b:] = np.repeat([1, -1], len(pending[0]))
     totals = steps[:, order].cumsum(axis=1, dtype=np.int32)
     # Of the changes at one instant only the last counts; what is outside of the run is nobody's.
     kept = np.append(np.diff(times) > 0, False) & (times < end) & (times >= begin)
-    *named, idle, ready, in_tail = totals[:, kept]
+    *named, idle, ready, in_tail, on_their_way = totals[:, kept]
     placement = np.minimum(idle, ready)
     idle = idle - placement
+    client = np.where(on_their_way > 0, 0, idle)
+    idle = idle - client
     imbalance = np.where(in_tail > 0, idle, 0)
-    threads = np.column_stack([*named, placement, imbalance, idle - imbalance])
+    threads = np.column_stack([*named, placement, imbalance, idle - imbalance, client])
     return TimeShares(np.append(times[kept], end), threads)
 
 
@@ -183,18 +189,18 @@ def _hull(worker: np.ndarray, task: np.ndarray, start: np.ndarray, stop: np.ndar
 
 
 def ready_times(trace: Trace) -> np.ndarray:
-    """Return when each task of the graph could have begun: when the last of its predecessors stopped [s].
+    """Return when each task of the graph could have begun: it was submitted, and its last predecessor stopped [s].
 
-    A task without predecessors is ready from the first instant of the trace on. Shape (tasks,).
+    None is ready before the first instant of the trace. Shape (tasks,).
     """
     _, stop = trace.task_times()
     begin = trace.start.min()
     graph = trace.graph
-    ready = np.full(len(graph), begin)
+    ready = np.maximum(trace.submitted, begin)
     has = np.flatnonzero(np.diff(graph.indptr) > 0)
     if len(has):
         known = np.where(np.isnan(stop), begin, stop)[graph.indices]
-        ready[has] = np.maximum(begin, np.maximum.reduceat(known, graph.indptr[:-1][has]))
+        ready[has] = np.maximum(ready[has], np.maximum.reduceat(known, graph.indptr[:-1][has]))
     return ready
 
 
@@ -243,3 +249,14 @@ def _last_of_their_kind(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
     since = np.maximum(last_start, first_stop)
     tail = since < last_stop
     return since[tail], last_stop[tail]
+
+
+def _on_their_way(trace: Trace) -> tuple[np.ndarray, np.ndarray]:
+    """Return from when to when there was a task that had been submitted and had not ended."""
+    _, stop = trace.task_times()
+    since = np.minimum(trace.submitted, stop)  # no later: clocks differ a little
+    ran = np.flatnonzero(~np.isnan(stop))
+    ran = ran[np.argsort(since[ran], kind="stable")]
+    since, until = since[ran], np.maximum.accumulate(stop[ran])
+    gap = np.flatnonzero(since[1:] > until[:-1])
+    return since[np.concatenate([[0], gap + 1])], until[np.concatenate([gap, [len(ran) - 1]])]

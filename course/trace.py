@@ -21,8 +21,8 @@ KINDS = ("compute", "transfer", "disk", "deserialize", "overhead")
 
 COMPUTE, TRANSFER, DISK, DESERIALIZE, OVERHEAD = range(5)
 
-VERSION = 1
-"""Version of the file format. A file of a newer version is refused."""
+VERSION = 2
+"""Version of the file format. A file of a newer version is refused; version 1 did not say when tasks were submitted."""
 
 
 class TraceError(ValueError):
@@ -53,6 +53,8 @@ class Trace:
         The machines.
     origin : {"simulated", "measured"}
         Where the trace comes from.
+    submitted : array, shape (tasks,), optional
+        When the scheduler was given each task of the graph, in seconds since the run began. Default: all at 0.
 
     Raises
     ------
@@ -87,6 +89,7 @@ class Trace:
         graph: TaskGraph,
         cluster: Cluster,
         origin: str,
+        submitted: ArrayLike | None = None,
     ) -> None:
         if origin not in ("simulated", "measured"):
             raise TraceError(f"origin is {origin!r}; it must be 'simulated' or 'measured'")
@@ -111,6 +114,9 @@ class Trace:
         if not (self.size.min(initial=0) >= 0 and self.size.max(initial=0) < np.inf):
             i = np.flatnonzero(~(np.isfinite(self.size) & (self.size >= 0)))[0]
             raise TraceError(f"size[{i}] is {self.size[i]}; it must be finite and at least 0")
+        self.submitted = np.zeros(len(graph)) if submitted is None else np.asarray(submitted, dtype=float)
+        if self.submitted.shape != (len(graph),) or not np.isfinite(self.submitted).all():
+            raise TraceError(f"submitted must hold a finite time for each of {len(graph)} tasks")
 
     def __len__(self) -> int:
         return len(self.task)
@@ -129,6 +135,7 @@ class Trace:
             self.origin == other.origin
             and self.cluster == other.cluster
             and self.graph == other.graph
+            and np.array_equal(self.submitted, other.submitted)
             and all(np.array_equal(getattr(self, name), getattr(other, name)) for name in COLUMNS)
         )
 

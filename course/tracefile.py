@@ -47,6 +47,7 @@ def write(trace: Trace, path: Path) -> Path:
         n,
         kind=pa.DictionaryArray.from_arrays(np.zeros(n, np.int8), ["task"]),
         task=np.arange(n, dtype=np.int32),
+        start=trace.submitted,
         size=graph.output_size,
         duration=graph.duration,
         predecessors=pa.ListArray.from_arrays(offsets, pa.array(graph.indices, pa.int32())),
@@ -57,7 +58,7 @@ def write(trace: Trace, path: Path) -> Path:
     columns["kind"] = pa.DictionaryArray.from_arrays(trace.kind.astype(np.int8), list(KINDS))
     about = {
         "version": VERSION,
-        "checksum": checksum(trace, trace.cluster.to_dict()),
+        "checksum": checksum(trace, trace.cluster.to_dict(), VERSION),
         "origin": trace.origin,
         "cluster": trace.cluster.to_dict(),
         "tasks": n,
@@ -70,17 +71,17 @@ def write(trace: Trace, path: Path) -> Path:
     return path
 
 
-def checksum(trace: Trace, cluster: dict) -> int:
+def checksum(trace: Trace, cluster: dict, version: int) -> int:
     """Return a number that differs when anything in the trace differs: Parquet itself does not notice all damage.
 
-    The cluster is taken as the file has it: older files have fewer parameters.
+    The cluster is taken as the file has it: older files have fewer parameters, and version 1 has no submissions.
     """
     graph = trace.graph
     about = [trace.origin, cluster, graph.names, graph.edge_size is not None]
     result = zlib.crc32(json.dumps(about).encode())
     for array in (graph.duration, graph.output_size, graph.indptr, graph.indices, graph.sizes):
         result = zlib.crc32(np.ascontiguousarray(array), result)
-    for name in COLUMNS:
+    for name in (*COLUMNS, "submitted")[: None if version > 1 else -1]:
         result = zlib.crc32(np.ascontiguousarray(getattr(trace, name)), result)
     return result
 
@@ -116,8 +117,8 @@ def read(path: Path) -> Trace:
             f"{path.name} is of version {version} of the trace format; this course reads up to {VERSION}: update it"
         )
     try:
-        trace = _read_version_1(table, about)
-        whole = checksum(trace, about["cluster"]) == about["checksum"]
+        trace = _trace(table, about, version)
+        whole = checksum(trace, about["cluster"], version) == about["checksum"]
     except (KeyError, ValueError, TypeError, IndexError, OverflowError, pa.ArrowException) as error:
         raise TraceError(f"{path.name} is damaged: {error}") from error
     if not whole:
@@ -125,7 +126,7 @@ def read(path: Path) -> Trace:
     return trace
 
 
-def _read_version_1(table: pa.Table, about: dict) -> Trace:
+def _trace(table: pa.Table, about: dict, version: int) -> Trace:
     n, rows = about["tasks"], about["rows"]
     if table.num_rows != n + rows:
         raise TraceError(f"it has {table.num_rows} rows; {n} tasks and {rows} events were written")
@@ -143,4 +144,6 @@ def _read_version_1(table: pa.Table, about: dict) -> Trace:
     )
     columns = {name: events[name].to_numpy() for name in COLUMNS if name != "kind"}
     columns["kind"] = np.asarray(events["kind"].to_pylist(), dtype=object)
-    return Trace(**columns, graph=graph, cluster=Cluster.from_dict(about["cluster"]), origin=about["origin"])
+    cluster = Cluster.from_dict(about["cluster"])
+    submitted = tasks["start"].to_numpy() if version > 1 else None
+    return Trace(**columns, graph=graph, cluster=cluster, origin=about["origin"], submitted=submitted)

@@ -15,7 +15,7 @@ from course.graph import chain, fork_join, independent, layered, random_dag, tre
 from course.graph.prefixes import key_prefix
 from course.simulate import run
 from course.timeshares import SHARES, ready_times, time_shares
-from course.trace import COMPUTE, DESERIALIZE, DISK, TRANSFER
+from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, TRANSFER
 
 
 @st.composite
@@ -48,7 +48,21 @@ def traces(draw):
     trace = run(graph, cluster, draw(st.sampled_from(["fifo", "blevel", "random"])), seed=seed)
     if draw(st.booleans()):
         trace = disturbed(trace, rng)
+    if draw(st.booleans()):
+        trace = submitted_late(trace, rng)
     return trace
+
+
+def submitted_late(trace: Trace, rng: np.random.Generator) -> Trace:
+    """Add pauses, and say of each task that it was submitted at some time before it ran."""
+    pause = trace.makespan * rng.uniform(0, 1)
+    middle = np.median(trace.start)
+    shift = np.where(trace.start >= middle, pause, 0.0)
+    columns = {name: getattr(trace, name) for name in COLUMNS}
+    columns |= {"start": trace.start + shift, "stop": trace.stop + shift}
+    start, _ = Trace(**columns, graph=trace.graph, cluster=trace.cluster, origin="measured").task_times()
+    submitted = np.where(start < middle + pause, 0.0, (middle + pause) * rng.uniform(0.3, 1))
+    return Trace(**columns, graph=trace.graph, cluster=trace.cluster, origin="measured", submitted=submitted)
 
 
 def disturbed(trace: Trace, rng: np.random.Generator) -> Trace:
@@ -115,6 +129,9 @@ def named_by_hand(trace: Trace, t: float) -> dict[str, int]:
         ready_without += own - scheduling
     named["placement"] = min(idle_without, ready_without)
     rest = idle_without - named["placement"]
+    if not any(min(trace.submitted[task], stop[task]) <= t < stop[task] for task in last_row):
+        named["client"] = rest
+        return named
     kinds = {}
     for task in last_row:
         kinds.setdefault(key_prefix(trace.graph.name(task)), []).append(task)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course.cluster import Cluster
-from course.graph import TaskGraph, chain, fork_join, map_reduce, random_dag
+from course.graph import TaskGraph, chain, fork_join, independent, map_reduce, random_dag
 from course.simulate import run
 from course.trace import KINDS, Trace, TraceError
 
@@ -195,6 +195,8 @@ def test_a_trace_of_nothing():
         ({"start": [3, 1]}, "row 0 runs from 3.0 to 1.0"),
         ({"size": [0, -1]}, "size[1] is -1.0; it must be finite and at least 0"),
         ({"size": [math.nan, 0]}, "size[0] is nan"),
+        ({"submitted": [0.0]}, "submitted must hold a finite time for each of 2 tasks"),
+        ({"submitted": [0.0, math.inf]}, "submitted must hold a finite time for each of 2 tasks"),
     ],
 )
 def test_columns_that_are_refused(changes, message):
@@ -216,6 +218,13 @@ def test_saving_loses_nothing(tmp_path_factory, trace):
     assert again == trace
     assert again.graph.names == trace.graph.names
     assert (again.graph.edge_size is None) == (trace.graph.edge_size is None)
+
+
+def test_saving_keeps_when_tasks_were_submitted(tmp_path):
+    trace = Trace([0, 1], [0, 0], [0, 0], [0, 0], [0.1, 1.5], [0.9, 2.0], graph=independent(2), cluster=Cluster(1),
+                  origin="measured", submitted=[0.0, 1.25])  # fmt: skip
+    again = Trace.load(trace.save(tmp_path / "trace.parquet"))
+    assert again == trace and again.submitted.tolist() == [0.0, 1.25]
     for name in ("start", "stop", "size"):
         assert getattr(again, name).dtype == float
 
@@ -276,7 +285,7 @@ def _rewritten(saved: bytes, tmp_path, change) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t, a: (t, a | {"version": 2}), "of version 2 of the trace format; this course reads up to 1"),
+        (lambda t, a: (t, a | {"version": 3}), "of version 3 of the trace format; this course reads up to 2"),
         (lambda t, a: (t, {}), "does not say which version of the trace format it is in"),
         (lambda t, a: (t, b"{"), "does not say which version"),
         (lambda t, a: (t, a | {"version": "new"}), "does not say which version"),

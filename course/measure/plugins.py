@@ -24,7 +24,7 @@ class SchedulerRecorder(SchedulerPlugin):
     def __init__(self, name: str) -> None:
         self.name = name
         self.began = 0.0
-        self.since = None  # when the first graph arrived
+        self.submitted: dict[Any, float] = {}  # when each task arrived
         self.dependencies: dict[Any, list[Any]] = {}
         self.data: dict[Any, int] = {}  # bytes of results that were there before
         self.ends: list[tuple[Any, str, str, int, int, list[dict[str, Any]]]] = []
@@ -43,10 +43,10 @@ class SchedulerRecorder(SchedulerPlugin):
         self.workers[worker] = (state.name, state.nthreads)
 
     def update_graph(self, scheduler: Scheduler, *, tasks: list[Any], **_: Any) -> None:
-        """Keep what each new task depends on."""
-        if self.since is None:
-            self.since = time()
+        """Keep when each new task came, and what it depends on."""
+        now = time()
         for key in tasks:
+            self.submitted.setdefault(key, now)
             before = scheduler.tasks[key].dependencies
             self.dependencies[key] = [state.key for state in before]
             for state in before:
@@ -167,7 +167,7 @@ def collect_scheduler(name: str, dask_scheduler: Scheduler) -> dict[str, Any]:
     return {
         "names": [str(key) for key in number],
         "began": recorder.began,
-        "since": recorder.since,
+        "submitted": [recorder.submitted.get(key, recorder.began) for key in number],
         "dependencies": [[number[k] for k in recorder.dependencies.get(key, ()) if k in number] for key in number],
         "data": [recorder.data.get(key, 0) for key in number],
         "workers": [[address, str(label), threads] for address, (label, threads) in recorder.workers.items()],

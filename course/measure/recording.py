@@ -82,7 +82,8 @@ def record(client: Client, *, wait: float = 10.0) -> Iterator[Recorder]:
     The graph of the trace has the tasks that ran, in the order in which the scheduler learned of them, with Dask's
     keys as names; their durations (of the last attempt) and their bytes. A result from before the block that a task
     reads is a task of no duration. A task that ran twice (its worker died, or it was retried) has two rows; runs that
-    ended before the block are none of its rows.
+    ended before the block are none of its rows. When each task came to the scheduler is kept, too: that a program waits
+    for a result before it submits more cannot be seen in its graph.
 
     A transfer belongs to the task that made the worker fetch the data (the task whose result it is, if the data was
     fetched for none in particular); it can carry several results at once. It has no thread: workers fetch while
@@ -236,13 +237,16 @@ def _trace(scheduler: dict[str, Any], cluster: Cluster, rows: _Rows, sizes: np.n
     for row in np.flatnonzero(np.isnan(size)):
         # The log of this transfer died with its worker: it brought (some of) what its task reads.
         size[row] = sum(made[p] for p in predecessors[task[row]])
-    origin = min([float(start.min())] if len(task) else [0.0], default=0.0)
-    if scheduler["since"] is not None:
-        origin = min(origin, scheduler["since"]) if len(task) else scheduler["since"]
+    # The run begins when its first task arrives, or with the first row: clocks differ a little.
+    submitted = np.array([scheduler["submitted"][t] for t in kept])
+    arrived = submitted[[t in ran for t in kept]] if kept else submitted
+    origin = min(arrived.min(initial=np.inf), start.min(initial=np.inf)) if len(task) else scheduler["began"]
+    submitted = np.maximum(submitted - origin, 0.0)
     order = np.argsort(start, kind="stable")
     kind = kind.astype(str) if len(task) else np.empty(0, dtype=np.uint8)
     columns = (task, worker, thread, kind, start - origin, stop - origin, size, source)
-    return Trace(*(c[order] for c in columns), graph=graph, cluster=cluster, origin="measured")
+    columns = (c[order] for c in columns)
+    return Trace(*columns, graph=graph, cluster=cluster, origin="measured", submitted=submitted)
 
 
 def _cluster(workers: list[list[Any]]) -> tuple[Cluster, dict[str, int]]:

@@ -18,6 +18,7 @@ LOOK = {
     "transfer": (COLOURS["orange"], "\\\\"), "scheduling": (COLOURS["amber"], ".."),
     "placement": (COLOURS["green"], "xx"),
     "imbalance": ("#CBD5E1", ""), "dependencies": ("#E8ECF1", "--"),
+    "client": ("#F4F1EA", "oo"),
 }  # fmt: skip
 
 NAMED = 0.02

@@ -24,6 +24,7 @@ from distributed import wait
 
 import course.measure.comparison as comparison
 import course.measure.start as start
+from course.diagnosis import diagnose
 from course.graph import TaskGraph, fork_join
 from course.measure import (
     Comparison,
@@ -385,6 +386,21 @@ def test_record_leaves_out_runs_from_before_it_began():
             wait([kept, lost])
     names = [run.trace.graph.name(t) for t in run.trace.task[run.trace.kind == COMPUTE]]
     assert sorted(names) == ["lost", "source"]
+
+
+def test_record_keeps_when_tasks_were_submitted():
+    with cluster(2, processes=False, dashboard=False) as client, record(client) as run:
+        client.gather(client.map(workloads.sleep_for, [0.02, 0.02], key="first"))
+        time.sleep(0.3)
+        client.submit(workloads.sleep_for, 0.02, key="second").result()
+    trace = run.trace
+    start, stop = trace.task_times()
+    second = trace.graph.names.index("second")
+    others = np.arange(3) != second
+    assert (trace.submitted <= start + 0.01).all()
+    assert (trace.submitted[others] == 0).all()
+    assert trace.submitted[second] >= stop[others].max() + 0.25
+    assert diagnose(trace).seconds["client"] >= 2 * 0.25
 
 
 @pytest.mark.slow
