@@ -390,7 +390,7 @@ def test_record_leaves_out_runs_from_before_it_began():
 
 def test_record_keeps_when_tasks_were_submitted():
     with cluster(2, processes=False, dashboard=False) as client, record(client) as run:
-        client.gather(client.map(workloads.sleep_for, [0.02, 0.02], key="first"))
+        client.gather(client.map(workloads.sleep_for, [0.02, 0.03], key="first"))
         time.sleep(0.3)
         client.submit(workloads.sleep_for, 0.02, key="second").result()
     trace = run.trace
