@@ -344,7 +344,7 @@ def _path(trace: Trace) -> list[Step]:
         candidates = [p for p in candidates if (start[p], stop[p], position[p]) < now]  # never for one without a start
         latest = max(candidates, key=lambda p: stop[p], default=None)
         since = begin if latest is None else max(float(stop[latest]), begin)
-        for row in own.get(task, []):
+        for row in own(task):
             blocked(max(float(trace.stop[row]), since))
             waited(KINDS[trace.kind[row]], max(float(trace.start[row]), since))
         blocked(since)
@@ -381,14 +381,17 @@ def _disk_rows(trace: Trace) -> Callable[[int, float, float], list[int]]:
     return touching
 
 
-def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> dict[int, list[int]]:
-    """Return, for each task, what its worker fetched, read and unpacked for it before it began; the latest first."""
+def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> Callable[[int], list[int]]:
+    """Return a function: what a task's worker fetched, read and unpacked for it before it began, the latest first."""
     rows = np.flatnonzero(
         (trace.kind != COMPUTE) & (trace.worker >= 0) & (worker[trace.task] == trace.worker)
         & (trace.stop <= start[trace.task] + 1e-6)
     )  # fmt: skip
-    rows = rows[np.argsort(-trace.stop[rows], kind="stable")]
-    own: dict[int, list[int]] = {}
-    for task, row in zip(trace.task[rows].tolist(), rows.tolist(), strict=True):
-        own.setdefault(task, []).append(row)
+    rows = rows[np.argsort(trace.task[rows], kind="stable")]
+    first = np.searchsorted(trace.task[rows], np.arange(len(start) + 1))
+
+    def own(task: int) -> list[int]:
+        mine = rows[first[task] : first[task + 1]]
+        return mine[np.argsort(-trace.stop[mine], kind="stable")].tolist()
+
     return own

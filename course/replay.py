@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def whatif(
     if policy is not None:
         said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
     runs = max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(before.graph), len(after.graph))))
-    seeds = [seed + k for k in range(runs)]
+    seeds = [seed + k for k in range(runs)] if runs > 1 else [None]
     baselines = [before.run(None, s) for s in seeds]
     changed = [after.run(policy, s) for s in seeds] if said else baselines
     replayed = float(np.median([each.makespan for each in baselines]))
@@ -191,7 +192,11 @@ class _Replay:
 
     graph: TaskGraph
     costs: Costs
-    layer: np.ndarray  # Dask's task groups: what it takes for one kind of work, by which it queues and learns durations
+
+    @cached_property
+    def layer(self) -> np.ndarray:
+        """Dask's task groups: what it takes for one kind of work, by which it queues tasks and learns durations."""
+        return _layers(self.graph)
 
     @classmethod
     def of(cls, trace: Trace) -> _Replay:
@@ -199,15 +204,15 @@ class _Replay:
         costs = recorded_costs(trace)
         start, stop = trace.task_times()
         graph = trace.graph.replace(duration=np.nan_to_num(stop - start) * _speeds(trace))
-        return cls(graph, costs, _layers(graph))
+        return cls(graph, costs)
 
-    def run(self, policy: Policy | Simulator | None, seed: int) -> Trace:
-        """Return the trace of a replay."""
+    def run(self, policy: Policy | Simulator | None, seed: int | None) -> Trace:
+        """Return the trace of a replay; with a seed, each task has the lag of another one of its layer."""
         costs = self.costs
-        lag = _shuffled(costs.lag, self.layer, seed)
+        lag = costs.lag if seed is None else _shuffled(costs.lag, self.layer, seed)
         before = lag + costs.disk + costs.deserialize
         graph = self.graph.replace(duration=self.graph.duration + before)
-        trace = run(graph, costs.cluster, self._policy(policy), seed)
+        trace = run(graph, costs.cluster, self._policy(policy), seed or 0)
         return _with_rows(trace, self.graph, lag, costs)
 
     def _policy(self, policy: Policy | Simulator | None) -> Policy | Simulator:
@@ -249,7 +254,7 @@ def _layers(graph: TaskGraph) -> np.ndarray:
     known: dict[str, int] = {}
     groups = np.empty(len(graph), np.int64)
     for task, name in enumerate(graph.names):
-        key = name[2:].partition("'")[0] if name.startswith("('") else prefixes[prefix[task]]
+        key = name[: name.find("'", 2)] if name.startswith("('") else prefixes[prefix[task]]
         groups[task] = known.setdefault(key, len(known))
     return groups
 
@@ -265,9 +270,10 @@ def _shuffled(values: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
 
 def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) -> Trace:
     """Return a simulated trace as a recorder would have it: what comes before a task's work in rows of its own."""
-    columns = {name: getattr(trace, name) for name in COLUMNS}
-    kept = trace.kind != OVERHEAD
-    columns = {name: column[kept] for name, column in columns.items()}
+    # The simulators put a row for each time that the scheduler took, if any, at the end.
+    kept = slice(int(np.count_nonzero(trace.kind != OVERHEAD)))
+    columns = {name: getattr(trace, name)[kept] for name in COLUMNS}
+    columns["start"] = columns["start"].copy()
     rows = np.flatnonzero(columns["kind"] == COMPUTE)
     task = columns["task"][rows]
     scale = np.divide(  # a worker that is twice as fast has half the lag
@@ -275,7 +281,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         out=np.ones(len(rows)), where=trace.graph.duration[task] > 0,
     )  # fmt: skip
     begin = columns["start"][rows] + lag[task] * scale
-    parts = [columns]
+    parts = []
     for kind, seconds in ((DISK, costs.disk), (DESERIALIZE, costs.deserialize)):
         length = seconds[task] * scale
         some = length > 0
@@ -285,7 +291,8 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         parts.append(part)
         begin = begin + length
     columns["start"][rows] = np.minimum(begin, columns["stop"][rows])
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    if any(len(part["start"]) for part in parts):
+        columns = {name: np.concatenate([part[name] for part in (columns, *parts)]) for name in COLUMNS}
     return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated")
 
 
@@ -427,7 +434,7 @@ def _regrouped(replay: _Replay, graph: TaskGraph, group: np.ndarray) -> _Replay:
         costs.cluster, np.bincount(group, costs.lag, count) / members, np.bincount(group, costs.disk, count),
         np.bincount(group, costs.deserialize, count), submissions, np.argsort(np.argsort(order, kind="stable")),
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[first])
+    return _Replay(graph, costs)
 
 
 def _split(replay: _Replay, value: Any) -> _Replay:
@@ -442,7 +449,7 @@ def _split(replay: _Replay, value: Any) -> _Replay:
         costs.cluster, costs.lag[origin], costs.disk[origin] * share, costs.deserialize[origin] * share, submissions,
         order,
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[origin])
+    return _Replay(graph, costs)
 
 
 def _remove(replay: _Replay, kinds: str | Collection[str]) -> _Replay:

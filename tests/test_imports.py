@@ -30,6 +30,7 @@ LAYERS = {
     "models": 1,
     "simulate": 1,
     "measure": 1,
+    "sweep_kernel": 1,
     "timeshares": 1,
     "costs": 2,
     "diagnosis": 2,
