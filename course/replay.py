@@ -159,31 +159,68 @@ def whatif(
 
     Taught in chapter 23.
     """
-    seed = whole("seed", seed)
-    before = _Replay.of(trace)
-    after, said = _changed(
-        before, trace,
-        {"workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
-         "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed,
-         "even": even, "remove": remove},
-    )  # fmt: skip
-    if policy is not None:
-        said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
-    runs = max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(before.graph), len(after.graph))))
-    seeds = [seed + k for k in range(runs)] if runs > 1 else [None]
-    baselines = [before.run(None, s) for s in seeds]
-    changed = [after.run(policy, s) for s in seeds] if said else baselines
-    replayed = float(np.median([each.makespan for each in baselines]))
-    times = np.array([each.makespan for each in changed])
-    middle = int(np.argsort(times, kind="stable")[runs // 2])
-    factor = trace.makespan / replayed if replayed else 1.0
-    slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
-    ratio = float(np.median(times)) / replayed if replayed else 1.0
-    interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
-    words = "; ".join(said) or "nothing changed"
-    return WhatIf(
-        ratio * trace.makespan, interval, ratio, trace.makespan, replayed, changed[middle], baselines[0], words
-    )
+    changes = {
+        "workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
+        "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed, "even": even,
+        "remove": remove,
+    }  # fmt: skip
+    return Replayer(trace, seed).ask(policy, changes)
+
+
+class Replayer:
+    """A recorded run, ready to be replayed with any changes: asks more than one question at the price of one baseline.
+
+    Parameters
+    ----------
+    trace : Trace
+        With at least one task that ran.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If no task ran.
+    """
+
+    def __init__(self, trace: Trace, seed: int = 0) -> None:
+        self.trace, self.seed = trace, whole("seed", seed)
+        self.before = _Replay.of(trace)
+        self._baselines: list[Trace] = []
+
+    def baselines(self, runs: int) -> list[Trace]:
+        """Return so many replays without changes."""
+        for k in range(len(self._baselines), runs):
+            self._baselines.append(self.before.run(None, self.seed + k, deal=runs > 1))
+        return self._baselines[:runs]
+
+    def ask(self, policy: Policy | Simulator | None, changes: Mapping[str, Any]) -> WhatIf:
+        """Answer one question: see `whatif`, whose arguments the changes are."""
+        before, trace = self.before, self.trace
+        after, said = _changed(before, changes)
+        if policy is not None:
+            said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
+        runs = _runs(before.graph)
+        baselines = self.baselines(runs)
+        changed = baselines
+        if said:
+            changed = [after.run(policy, self.seed + k, deal=runs > 1) for k in range(min(runs, _runs(after.graph)))]
+        replayed = float(np.median([each.makespan for each in baselines]))
+        times = np.array([each.makespan for each in changed])
+        middle = int(np.argsort(times, kind="stable")[len(times) // 2])
+        factor = trace.makespan / replayed if replayed else 1.0
+        slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
+        ratio = float(np.median(times)) / replayed if replayed else 1.0
+        interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
+        return WhatIf(
+            makespan=ratio * trace.makespan, interval=interval, ratio=ratio, recorded=trace.makespan,
+            replayed=replayed, trace=changed[middle], baseline=baselines[0],
+            changes="; ".join(said) or "nothing changed",
+        )  # fmt: skip
+
+
+def _runs(graph: TaskGraph) -> int:
+    """Return how often a replay is repeated."""
+    return max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(graph), 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +243,13 @@ class _Replay:
         graph = trace.graph.replace(duration=np.nan_to_num(stop - start) * _speeds(trace))
         return cls(graph, costs)
 
-    def run(self, policy: Policy | Simulator | None, seed: int | None) -> Trace:
-        """Return the trace of a replay; with a seed, each task has the lag of another one of its layer."""
+    def run(self, policy: Policy | Simulator | None, seed: int, *, deal: bool) -> Trace:
+        """Return the trace of a replay; if its lags are dealt anew, each task has that of any one of its layer."""
         costs = self.costs
-        lag = costs.lag if seed is None else _shuffled(costs.lag, self.layer, seed)
+        lag = _shuffled(costs.lag, self.layer, seed) if deal else costs.lag
         before = lag + costs.disk + costs.deserialize
         graph = self.graph.replace(duration=self.graph.duration + before)
-        trace = run(graph, costs.cluster, self._policy(policy), seed or 0)
+        trace = run(graph, costs.cluster, self._policy(policy), seed)
         return _with_rows(trace, self.graph, lag, costs)
 
     def _policy(self, policy: Policy | Simulator | None) -> Policy | Simulator:
@@ -299,7 +336,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
 # ---- the changes
 
 
-def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
+def _changed(before: _Replay, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
     """Return the program with the changes, and these in words."""
     said: list[str] = []
     after = before
@@ -307,17 +344,17 @@ def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple
         ("even", _even), ("speed", _speed), ("merge", _merge), ("split", _split), ("remove", _remove),
         ("scheduler_overhead", _overhead),
     ):  # fmt: skip
-        value = changes[name]
+        value = changes.get(name)
         if value is None or (isinstance(value, Collection) and not len(value)):
             continue
         after = change(after, value)
         said.append(f"{name.replace('_', ' ')} {_words(value)}")
     cluster = after.costs.cluster
     for name in ("bandwidth", "latency"):
-        if (value := changes[name]) is not None:
+        if (value := changes.get(name)) is not None:
             cluster = cluster.replace(**{name: _factor(name, value, getattr(cluster, name))})
             said.append(f"{name} {value}")
-    workers, threads = changes["workers"], changes["threads"]
+    workers, threads = changes.get("workers"), changes.get("threads")
     if workers is not None or threads is not None:
         cluster = _resized(cluster, workers, threads)
         said += [f"{value} {name}" for name, value in (("workers", workers), ("threads", threads)) if value is not None]
