@@ -185,21 +185,22 @@ class Replayer:
     def __init__(self, trace: Trace, seed: int = 0) -> None:
         self.trace, self.seed = trace, whole("seed", seed)
         self.before = _Replay.of(trace)
-        self._baselines: list[Trace] = []
+        self._baselines: dict[bool, list[Trace]] = {}
 
     def baselines(self, runs: int) -> list[Trace]:
         """Return so many replays without changes."""
-        for k in range(len(self._baselines), runs):
-            self._baselines.append(self.before.run(None, self.seed + k, deal=runs > 1))
-        return self._baselines[:runs]
+        known = self._baselines.setdefault(runs > 1, [])  # of a single one, the lags are not dealt anew
+        for k in range(len(known), runs):
+            known.append(self.before.run(None, self.seed + k, deal=runs > 1))
+        return known[:runs]
 
-    def ask(self, policy: Policy | Simulator | None, changes: Mapping[str, Any]) -> WhatIf:
-        """Answer one question: see `whatif`, whose arguments the changes are."""
+    def ask(self, policy: Policy | Simulator | None, changes: Mapping[str, Any], runs: int = MOST_RUNS) -> WhatIf:
+        """Answer one question, with so many repetitions at most: see `whatif`, whose arguments the changes are."""
         before, trace = self.before, self.trace
         after, said = _changed(before, changes)
         if policy is not None:
             said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
-        runs = _runs(before.graph)
+        runs = min(runs, _runs(before.graph))
         baselines = self.baselines(runs)
         changed = baselines
         if said:
@@ -376,7 +377,8 @@ def _factor(name: str, value: Any, present: Any) -> Any:
                 raise ValueError
         except ValueError:
             raise ValueError(f"{name} is {value!r}; it must be a number, or a factor such as '2x'") from None
-        return np.asarray(present, dtype=float) * scalar(name, factor, above=0)
+        scaled = np.asarray(present, dtype=float) * scalar(name, factor, low=0)
+        return scaled if scaled.ndim else float(scaled)
     return value
 
 
