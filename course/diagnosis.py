@@ -120,8 +120,6 @@ class Diagnosis:
         The shares from instant to instant.
     workers : list of WorkerLoad
         What each worker did, in their order.
-    sizes : Sizes
-        How long tasks took, against what they cost beyond their work.
     trace : Trace
         The run.
     """
@@ -137,8 +135,12 @@ class Diagnosis:
     blame: np.ndarray = field(repr=False)
     over_time: TimeShares = field(repr=False)
     workers: list[WorkerLoad]
-    sizes: Sizes
     trace: Trace = field(repr=False)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How long tasks took, against what they cost beyond their work."""
+        return _sizes(self.trace)
 
     @cached_property
     def advice(self) -> list[Advice]:
@@ -339,7 +341,7 @@ def diagnose(trace: Trace) -> Diagnosis:
     return Diagnosis(
         makespan=trace.makespan, seconds=seconds, shares=shares, bounds=bounds, critical_path=_path(trace),
         groups=groups, limit=limit, evidence=evidence, blame=blame, over_time=over_time, workers=_workers(trace),
-        sizes=_sizes(trace, ran.duration), trace=trace,
+        trace=trace,
     )  # fmt: skip
 
 
@@ -357,9 +359,11 @@ def _workers(trace: Trace) -> list[WorkerLoad]:
     ]
 
 
-def _sizes(trace: Trace, duration: np.ndarray) -> Sizes:
+def _sizes(trace: Trace) -> Sizes:
     costs = recorded_costs(trace)
     ran = costs.submissions.weight > 0
+    start, stop = trace.task_times()
+    duration = (stop - start)[ran]
     overhead = float(costs.lag[ran].mean()) + float(costs.cluster.scheduler_overhead)
     first = math.floor(3 * math.log10(max(duration.min(), 1e-6)))
     last = max(first + 1, math.floor(3 * math.log10(max(duration.max(), 1e-6))) + 1)
