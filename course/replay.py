@@ -21,7 +21,7 @@ from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, OVERHEAD, Trace
 REMOVABLE = ("transfer", "disk", "deserialize", "overhead", "client")
 """What a run can be replayed without."""
 
-DASK_UP_TO = 20_000
+DASK_UP_TO = 100_000
 """Up to so many tasks, Dask's own scheduler is simulated by default; beyond, list scheduling in the recorded order."""
 
 MOST_RUNS, TASKS_TO_RUN = 7, 20_000
@@ -106,7 +106,7 @@ def whatif(
     scheduler_overhead : float or str, optional
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
-        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 20,000 tasks, and list scheduling in the
+        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 100,000 tasks, and list scheduling in the
         recorded order ("list") beyond.
     split, merge : int or mapping of str to int, optional
         Cut each task into so many equal parts; make so many neighbouring tasks of a layer one. Of all tasks, or by key
