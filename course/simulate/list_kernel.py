@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from course.simulate.heap import pop, push
+from course.simulate.submissions import TOLERANCE
 
 STATIC, FIFO, LIFO = 0, 1, 2
 
@@ -31,6 +32,11 @@ def simulate(
     backbone: float,
     overhead: float,
     release_delay: float,
+    # When tasks are submitted, as `course.simulate.submissions.Submissions` has it; empty if all are at the beginning.
+    occasion: np.ndarray,
+    after_weight: np.ndarray,
+    pause: np.ndarray,
+    weight: np.ndarray,
     # The columns of the trace, to be filled: row i is for task i, the rows after n are for the transfers.
     row_task: np.ndarray,
     where: np.ndarray,
@@ -48,6 +54,14 @@ def simulate(
     missing = np.empty(n, np.int32)
     for task in range(n):
         missing[task] = before_indptr[task + 1] - before_indptr[task]
+    # One that is submitted later misses that, too. The tasks of each occasion are a chain, the first one the smallest.
+    occasions, announced, ended = len(after_weight), 0, 0.0
+    first_of = np.full(occasions, -1, np.int32)
+    next_of = np.empty(n if occasions > 0 else 0, np.int32)
+    for task in range(n - 1, -1, -1):
+        if occasions > 0:
+            missing[task] += 1
+            next_of[task], first_of[occasion[task]] = first_of[occasion[task]], task
     line = np.empty(n, np.int32)
     head, tail = 0, len(sources)
     line[:tail] = sources
@@ -67,9 +81,13 @@ def simulate(
     for w in range(workers):
         n_idle = push(idle_key, idle, n_idle, rank[w], w)
 
-    # What happens next, by time: task i stops, or (as i + n) its end becomes known, so that successors may be ready.
-    room = min(total_free, n) + 1 + (n if release_delay > 0 else 0)
+    # What happens next, by time: task i stops, or (as i + n) its end becomes known, so that successors may be ready, or
+    # (as j + 2 n) occasion j comes.
+    room = min(total_free, n) + 1 + (n if release_delay > 0 else 0) + occasions
     event_key, events, n_events = np.empty(room), np.empty(room, np.int32), 0
+    while announced < occasions and after_weight[announced] <= 0:
+        n_events = push(event_key, events, n_events, pause[announced], announced + 2 * n)
+        announced += 1
 
     # Data: which transfer brought the output of a task to a worker. Each task has a small hash table of its own, with
     # open addressing and two places for each successor. They lie in the order of the tasks, like all else that is read.
@@ -173,8 +191,25 @@ def simulate(
         while n_events > 0 and event_key[0] == now:
             task = events[0]
             n_events = pop(event_key, events, n_events)
+            if task >= 2 * n:
+                task = first_of[task - 2 * n]
+                while task >= 0:
+                    missing[task] -= 1
+                    if missing[task] == 0:
+                        if rule == STATIC:
+                            n_ready = push(ready_key, ready, n_ready, priority[task], task)
+                        else:
+                            line[tail] = task
+                            tail += 1
+                    task = next_of[task]
+                continue
             if task < n:
                 w = where[task]
+                if announced < occasions:
+                    ended += weight[task]
+                    while announced < occasions and after_weight[announced] <= ended * (1 + TOLERANCE):
+                        n_events = push(event_key, events, n_events, now + pause[announced], announced + 2 * n)
+                        announced += 1
                 freed_before[task] = freed[w]
                 freed[w] = task
                 free[w] += 1

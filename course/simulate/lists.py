@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,7 @@ from course.cluster import Cluster
 from course.domain import generator
 from course.graph import TaskGraph
 from course.simulate.stragglers import real_durations, rerun_draws
+from course.simulate.submissions import Submissions
 from course.trace import COMPUTE, OVERHEAD, TRANSFER, Trace
 
 Policy = str | ArrayLike | Callable[[TaskGraph, Cluster, np.random.Generator], ArrayLike]
@@ -59,7 +61,34 @@ _DTYPES = {
 _RULES = {"fifo": 1, "lifo": 2}
 
 
-def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int) -> Trace:
+@dataclass(frozen=True, eq=False)
+class List:
+    """List scheduling, of tasks that are not all submitted at once.
+
+    Parameters
+    ----------
+    policy : str, array of shape (n,), or callable
+        As `course.simulate.run` takes it: of the tasks that are ready, the smallest is first.
+    submissions : Submissions, optional
+        When tasks are submitted. Default: all at the beginning.
+
+    Raises
+    ------
+    ValueError
+        If the submissions are not those of the graph, or the cluster has failures.
+    """
+
+    policy: Policy = "list"
+    submissions: Submissions | None = None
+
+    def simulate(self, graph: TaskGraph, cluster: Cluster, seed: int) -> Trace:
+        """Return the trace of a run."""
+        return simulate_list(graph, cluster, self.policy, seed, self.submissions)
+
+
+def simulate_list(
+    graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int, submissions: Submissions | None = None
+) -> Trace:
     """Return the trace of list scheduling, as the notes of `course.simulate.run` describe it."""
     from course.simulate.failures import simulate_failures
     from course.simulate.list_kernel import simulate
@@ -67,6 +96,9 @@ def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int)
     priority, rule = order_of(policy, graph, cluster, seed)
     n, workers, slow = len(graph), cluster.workers, cluster.scheduler_overhead > 0
     duration = real_durations(graph, cluster, seed)
+    later = _later(graph, submissions)
+    if later is not None and cluster.failures:
+        raise ValueError("the cluster has failures, which are not simulated with tasks that are submitted later")
     if cluster.failures:
         return simulate_failures(graph, cluster, priority, rule, duration, rerun_draws(seed))
     latency, bandwidth = _pairs(cluster.latency, workers), _pairs(cluster.bandwidth, workers)
@@ -88,7 +120,8 @@ def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int)
         network,
         priority,
         rule,
-        _sources(graph, priority if rule == 0 else None),
+        # What is submitted later is no source: it is ready when its occasion comes.
+        np.empty(0, np.int32) if later else _sources(graph, priority if rule == 0 else None),
         # More threads than tasks are idle.
         np.minimum(cluster.threads_per_worker, n),
         speed,
@@ -98,6 +131,7 @@ def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int)
         float(cluster.backbone),
         float(cluster.scheduler_overhead),
         float(cluster.release_delay),
+        *(later or (np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0))),
         *(columns[name] for name in ("task", "worker", "thread", "start", "stop", "size", "source")),
     )
     transfers, overheads = slice(n, n + moved), slice(n + moved, n + moved + n * slow)
@@ -119,6 +153,15 @@ def simulate_list(graph: TaskGraph, cluster: Cluster, policy: Policy, seed: int)
     if columns["stop"].max(initial=0.0) > MOST_SECONDS:
         raise ValueError(f"the run takes longer than {MOST_SECONDS:g} s; give costs that are less far apart")
     return Trace(**columns, graph=graph, cluster=cluster, origin="simulated")
+
+
+def _later(graph: TaskGraph, submissions: Submissions | None) -> tuple[np.ndarray, ...] | None:
+    """Return the arrays of submissions that are not all at the beginning."""
+    if submissions is None or (not submissions.pause.any() and not submissions.after.any()):
+        return None
+    if len(submissions.occasion) != len(graph):
+        raise ValueError(f"the submissions are of {len(submissions.occasion)} tasks; the graph has {len(graph)}")
+    return submissions.occasion.astype(np.int32), submissions.after, submissions.pause, submissions.weight
 
 
 def order_of(policy: Policy, graph: TaskGraph, cluster: Cluster, seed: int) -> tuple[np.ndarray, int]:

@@ -19,9 +19,12 @@ from course.simulate.dask.state import (
     BALANCE,
     DATA,
     DONE,
+    ENDED,
+    FOUND,
     HELD,
     KIND,
     MEMORY,
+    N_ANNOUNCED,
     N_EVENTS,
     N_LEFT,
     NOW,
@@ -29,8 +32,10 @@ from course.simulate.dask.state import (
     STEAL_REQUEST,
     STEAL_RESPONSE,
     STOP,
+    SUBMIT,
     TOO_DEAR,
     TURN,
+    WAITING,
     Growing,
     State,
     add_entry,
@@ -43,17 +48,22 @@ from course.simulate.dask.state import (
 from course.simulate.dask.stealing import balance, end_steal, steal_request, steal_response
 from course.simulate.dask.workers import arrive, data_arrives, stop
 from course.simulate.heap import pop
+from course.simulate.submissions import TOLERANCE
 
 
 @kernel
-def submit(s: State, r: Growing) -> None:
-    """Take in the whole graph: assign what waits for nothing, as a walk from the last tasks to the first finds it."""
-    n = len(s.tasks)
-    seen = np.zeros(n, np.bool_)
-    stack, depth = np.empty(n, np.int64), 0
-    for task in range(n):
-        if s.tasks.waiters[task] == 0:
-            stack[depth], seen[task] = task, True
+def submit(s: State, r: Growing, occasion: int) -> None:
+    """Take in a graph: assign what waits for nothing, as a walk from its last tasks to the first finds it."""
+    given = s.submitted[s.occasions.first[occasion] : s.occasions.last[occasion]]
+    stack, depth = np.empty(len(given), np.int64), 0
+    for task in given:
+        s.tasks.state[task] = WAITING
+        s.tasks.missing[task] -= 1  # what it missed until now was its submission
+        last = True
+        for after in successors(s, task):
+            last &= s.tasks.occasion[after] != occasion
+        if last:
+            stack[depth], s.tasks.state[task] = task, FOUND
             depth += 1
     last = smallest_first(stack[:depth], s.tasks.rank)
     for i in range(depth):
@@ -65,9 +75,20 @@ def submit(s: State, r: Growing) -> None:
             assign(s, r, task)
             continue
         for before in smallest_first(predecessors(s, task), s.tasks.shuffle):
-            if not seen[before]:
-                stack[depth], seen[before] = before, True
+            if s.tasks.state[before] == WAITING and s.tasks.occasion[before] == occasion:
+                stack[depth], s.tasks.state[before] = before, FOUND
                 depth += 1
+
+
+@kernel
+def announce(s: State, r: Growing) -> None:
+    """Let the client submit what it submits after so many tasks have ended."""
+    while s.count[N_ANNOUNCED] < len(s.occasions):
+        occasion = s.count[N_ANNOUNCED]
+        if s.occasions.after[occasion] > s.clock[ENDED] * (1 + TOLERANCE):
+            return
+        schedule(s, r, s.clock[NOW] + s.occasions.pause[occasion], SUBMIT, occasion)
+        s.count[N_ANNOUNCED] += 1
 
 
 @kernel
@@ -128,7 +149,7 @@ def grown(r: Growing) -> Growing:
 @njit(cache=True)
 def simulate(s: State, r: Growing, first_look: float, interval: float) -> Growing:
     """Run until all tasks are done; the result is in the state's arrays, and in the entries that are returned."""
-    submit(s, r)
+    announce(s, r)
     if interval < np.inf and s.count[N_LEFT] > 0:
         schedule(s, r, first_look, BALANCE, 0)
     look = 0.0
@@ -139,12 +160,16 @@ def simulate(s: State, r: Growing, first_look: float, interval: float) -> Growin
         kind, what = event >> KIND, event & ((1 << TURN) - 1)
         if kind == STOP:
             stop(s, r, what)
+            s.clock[ENDED] += s.tasks.weight[what]
+            announce(s, r)
         elif kind == DATA:
             data_arrives(s, r, what)
         elif kind == DONE:
             done(s, r, what)
         elif kind == ARRIVE:
             arrive(s, r, what)
+        elif kind == SUBMIT:
+            submit(s, r, what)
         elif kind == STEAL_REQUEST:
             steal_request(s, r, what)
         elif kind == STEAL_RESPONSE:

@@ -12,6 +12,7 @@ from course.domain import generator, number, scalar
 from course.graph import TaskGraph
 from course.simulate.failures import refuse_failures
 from course.simulate.stragglers import real_durations
+from course.simulate.submissions import Submissions
 from course.trace import COMPUTE, OVERHEAD, TRANSFER, Trace
 
 MOST_WORKERS = 10**6
@@ -50,6 +51,8 @@ class Dask:
     rank : array of int, shape (n,), optional
         A permutation of 0 … n−1: of the tasks that are ready, the smallest is first. Default: `dask.order`, which is
         slow for large tangled graphs.
+    submissions : Submissions, optional
+        When tasks are submitted. Default: all at the beginning.
 
     Raises
     ------
@@ -113,6 +116,7 @@ class Dask:
     group: ArrayLike | None = None
     known: ArrayLike | None = None
     rank: ArrayLike | None = None
+    submissions: Submissions | None = None
 
     def __post_init__(self) -> None:
         bounds = {"worker_saturation": 0.0, "steal_latency": 0.0, "unknown_duration": 0.0, "assumed_bandwidth": 0.0}
@@ -169,7 +173,15 @@ class Dask:
         tasks["group"] = _groups(graph, self.group)
         tasks["before"], tasks["before_end"] = graph.indptr[:-1], graph.indptr[1:]
         tasks["after"], tasks["after_end"] = len(after) + after_indptr[:-1], len(after) + after_indptr[1:]
-        tasks["missing"], tasks["waiters"] = np.diff(graph.indptr), np.diff(after_indptr)
+        submissions = self.submissions or Submissions.at_once(graph)
+        if len(submissions.occasion) != n:
+            raise ValueError(f"the submissions are of {len(submissions.occasion)} tasks; the graph has {n}")
+        tasks["occasion"], tasks["weight"] = submissions.occasion, submissions.weight
+        occasions = np.zeros(len(submissions.after), kernel.OCCASION)
+        occasions["after"], occasions["pause"] = submissions.after, submissions.pause
+        occasions["last"] = np.cumsum(np.bincount(submissions.occasion, minlength=len(occasions)))
+        occasions["first"][1:] = occasions["last"][:-1]
+        tasks["missing"], tasks["waiters"] = np.diff(graph.indptr) + 1, np.diff(after_indptr)
         tasks["where"] = tasks["thread"] = tasks["thief"] = tasks["entry"] = -1
         nodes = np.zeros(2 * n, kernel.NODE)
         nodes["key"] = np.concatenate([tasks["rank"], tasks["shuffle"]])
@@ -208,8 +220,10 @@ class Dask:
             unknown=float(self.unknown_duration),
             assumed_bandwidth=float(self.assumed_bandwidth),
             steal_latency=float(self.steal_latency),
+            occasions=occasions,
+            submitted=np.argsort(submissions.occasion, kind="stable"),
         )
-        room = 4 * n + len(graph.indices) + 8
+        room = 4 * n + len(graph.indices) + len(occasions) + 8
         growing = kernel.Growing(np.zeros(room, kernel.ENTRY), np.empty(room), np.empty(room, np.int64))
         return state, growing
 

@@ -16,19 +16,19 @@ from course.simulate.heap import pop, push
 kernel = njit(cache=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 # Where a task is, as its worker (or, before it has one, the scheduler) sees it.
-WAITING, QUEUED, SENT, FETCHING, READY, RUNNING, FINISHED, MEMORY = range(8)
+WAITING, FOUND, QUEUED, SENT, FETCHING, READY, RUNNING, FINISHED, MEMORY = range(9)
 # Where a result is, seen from one worker: it will be needed, is on its way, is there, or was there.
 NEEDED, FLIGHT, HELD, FREED = range(4)
 # What can happen, in the order in which it does at one instant; among equals, what was set going first is first.
-STOP, DATA, DONE, ARRIVE, STEAL_REQUEST, STEAL_RESPONSE, BALANCE = range(7)
+STOP, DATA, DONE, ARRIVE, STEAL_REQUEST, STEAL_RESPONSE, BALANCE, SUBMIT = range(8)
 # An event is one number: its kind, its turn, and what it is about (a task or an entry), from these bits on.
 KIND, TURN = 60, 28
 # What a steal costs against the work that it moves, in powers of two; too much; and of a task that was asked for.
 LEVELS, TOO_DEAR, ASKED = 15, 15, -1
 # The entries of State.count; QUEUE is the root of the heap of tasks that wait at the scheduler, −1 if none does.
-N_EVENTS, N_TURNS, N_ASSIGNED, N_ENTRIES, N_STEALS, N_LEFT, QUEUE, COUNTS = range(8)
+N_EVENTS, N_TURNS, N_ASSIGNED, N_ENTRIES, N_STEALS, N_LEFT, QUEUE, N_ANNOUNCED, COUNTS = range(9)
 # The entries of State.clock.
-NOW, SCHEDULER_FREE, BACKBONE_FREE, NETWORK, CLOCKS = range(5)
+NOW, SCHEDULER_FREE, BACKBONE_FREE, NETWORK, ENDED, CLOCKS = range(6)
 
 
 TASK = np.dtype(
@@ -56,6 +56,8 @@ TASK = np.dtype(
         ("thief_cost", np.float64),
         ("victim_cost", np.float64),
         ("entry", np.int64),  # the first entry of its result
+        ("occasion", np.int64),  # when it is submitted
+        ("weight", np.float64),  # what it counts among the tasks that have ended
     ],
     align=True,
 )
@@ -117,6 +119,17 @@ ENTRY = np.dtype(
 )
 
 
+OCCASION = np.dtype(
+    [
+        ("after", np.float64),  # the weight of the tasks that must have ended
+        ("pause", np.float64),  # seconds from then on
+        ("first", np.int64),  # where its tasks begin and end in State.submitted
+        ("last", np.int64),
+    ],
+    align=True,
+)
+
+
 class State(NamedTuple):
     """All that the simulation knows, but for what grows."""
 
@@ -139,6 +152,8 @@ class State(NamedTuple):
     unknown: float
     assumed_bandwidth: float
     steal_latency: float
+    occasions: np.ndarray
+    submitted: np.ndarray  # all tasks, by their occasions
 
 
 class Growing(NamedTuple):
