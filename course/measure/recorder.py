@@ -110,25 +110,34 @@ class Journal(SchedulerRecorder):
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(name)
         self.path = path
-        self.file = open(path, "xb", buffering=0)  # closed when the scheduler closes  # noqa: SIM115
+        # Of a program that never closes its scheduler the file stays open, which a file object would complain about.
+        self.file = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600
+        )
 
     def note(self, *note: Any) -> None:
         """Write a note; write no more when that fails: the run matters more than its recording."""
-        if self.file.closed:
+        if self.file < 0:
             return
         line = json.dumps(plain(note), separators=(",", ":"), default=float).encode() + b"\n"
         try:
-            whole = self.file.write(line) == len(line)
+            whole = os.write(self.file, line) == len(line)
         except OSError as error:
             whole = False
             logger.warning("course record: stopped recording, because %s", error)
         if not whole:
-            self.file.close()
+            self.end()
 
     async def close(self) -> None:
         """Note the end."""
         self.note("closed", time())
-        self.file.close()
+        self.end()
+
+    def end(self) -> None:
+        """Write no more."""
+        if self.file >= 0:
+            os.close(self.file)
+            self.file = -1
 
 
 class Overheard(deque):
