@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime
 import json
 import os
@@ -359,3 +360,17 @@ def test_help_has_an_example(capsys, command):
         main([command, "--help"])
     assert end.value.code == 0
     assert f"  course {command} " in capsys.readouterr().out
+
+
+def test_schedulers_load_nothing_when_the_recorder_is_not_there(tmp_path, monkeypatch):
+    environ = record.environment(tmp_path)
+    (text,) = ast.literal_eval(environ[record.PRELOAD[0]])
+    (copy,) = tmp_path.glob("course_recorder_*.py")
+    loaded = {}
+    exec(text, loaded)
+    assert loaded["dask_setup"].__module__ == copy.stem
+    monkeypatch.delitem(sys.modules, copy.stem)
+    copy.unlink()
+    loaded = {}
+    exec(text, loaded)
+    assert "dask_setup" not in loaded

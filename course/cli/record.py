@@ -29,6 +29,19 @@ from course.cli.errors import CommandError
 PRELOAD = ("DASK_DISTRIBUTED__SCHEDULER__PRELOAD", "DASK_DISTRIBUTED__SCHEDULER__PRELOAD_ARGV")
 """Where Dask looks for what every scheduler loads, and with which arguments."""
 
+LOAD = """\
+# course record
+import importlib.util, os, sys
+name, path = {name!r}, {path!r}
+if name not in sys.modules and os.path.exists(path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+if os.path.exists(path):
+    from {name} import dask_setup, dask_teardown
+"""
+"""What schedulers load: the recorder, unless its folder is gone, or never was on their machine."""
+
 NO_SCHEDULER = """\
 nothing was recorded: no distributed scheduler was started by the command.
   Dask's other schedulers (threads, processes, synchronous) tell nothing of their tasks. To use the distributed one, add
@@ -39,7 +52,8 @@ nothing was recorded: no distributed scheduler was started by the command.
           client = Client()
 
   A scheduler that was started elsewhere is recorded there (COURSE_RECORD=run.parquet dask scheduler --preload
-  course.measure.recorder), or in the program itself (with course.measure.record(client) as run: ...)."""
+  course.measure.recorder), or in the program itself (with course.measure.record(client) as run: ...). So is one that is
+  given preloads of its own (dask scheduler --preload ...), which take the recorder's place."""
 
 EXAMPLES = """\
 examples:
@@ -141,7 +155,7 @@ def environment(folder: Path) -> dict[str, str]:
     shutil.copyfile(recorder, copy)
     usual = {name: os.environ.get(name) for name in PRELOAD}
     (folder / "usual.json").write_text(json.dumps(usual), encoding="utf-8")
-    return {**os.environ, PRELOAD[0]: repr([str(copy)]), PRELOAD[1]: "[]"}
+    return {**os.environ, PRELOAD[0]: repr([LOAD.format(name=copy.stem, path=str(copy))]), PRELOAD[1]: "[]"}
 
 
 def execute(command: Sequence[str], name: Sequence[str], environ: dict[str, str]) -> int:

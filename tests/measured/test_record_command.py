@@ -92,7 +92,7 @@ def test_processes_with_input_output_and_arguments_as_without(place):
     ours = [line for line in done.stderr.splitlines() if line.startswith("course: ")]
     assert done.stderr.splitlines() == ["to standard error", *ours]
     assert "recorded 2 tasks on 2 workers (2 threads)" in ours[0]
-    assert ours[1] == "course: go on with: course diagnose läuft.parquet"
+    assert ours[1] == "course: go on with: course diagnose 'läuft.parquet'"
     trace = Trace.load(place.trace)
     assert names_that_ran(trace) == ["made", "used"]
     rows = trace.kind == TRANSFER
