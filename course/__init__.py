@@ -9,6 +9,7 @@
 :mod:`course.simulate`        simulate: queues and clusters, seeded
 :mod:`course.measure`         measure: real runs on a real Dask cluster
 :func:`course.diagnose`       where the time of a run went, and what held it up
+:func:`course.whatif`         what it would have taken, had something been different
 :mod:`course.plots`           pictures of traces, graphs and curves
 :mod:`course.explorers`       interactive figures
 :mod:`course.practice`        questions, checks, hints, progress
@@ -33,6 +34,7 @@ _HOME = {
     "predict": "course.practice",
     "progress": "course.practice",
     "scoreboard": "course.practice",
+    "whatif": "course.replay",
 }
 _MODULES = {
     "cli",

@@ -3,6 +3,7 @@
 `TaskGraph` is the type; `chain`, `fork_join`, `tree_reduce`, … make common shapes.
 """
 
+from course.graph.regroup import merge_tasks, neighbours, split_tasks
 from course.graph.shapes import (
     chain,
     cholesky,
@@ -32,8 +33,11 @@ __all__ = [
     "independent",
     "layered",
     "map_reduce",
+    "merge_tasks",
     "montage",
+    "neighbours",
     "random_dag",
+    "split_tasks",
     "stencil",
     "topcuoglu",
     "tree_reduce",

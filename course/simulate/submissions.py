@@ -60,7 +60,7 @@ class Submissions:
                 f"after and pause have shapes {self.after.shape} and {self.pause.shape}, occasion and weight"
                 f" {self.occasion.shape} and {self.weight.shape}; each pair must be alike"
             )
-        if n and not (0 <= self.occasion.min() and self.occasion.max() < k):
+        if n and not (self.occasion.min() >= 0 and self.occasion.max() < k):
             raise ValueError(f"occasion is in {self.occasion.min()} … {self.occasion.max()}; allowed: 0 … {k - 1}")
         if not (self.pause >= 0).all() or not (np.diff(self.after, prepend=0) >= 0).all():
             raise ValueError("pause must be at least 0, and after must not fall")

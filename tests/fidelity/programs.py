@@ -86,8 +86,9 @@ def tiny(client: Client, batch: int = 1) -> None:
 
 
 def several(first: int, size: int) -> int:
-    """Do the work of some records."""
-    time.sleep(0.0005 * size)
+    """Do the work of some records, one after the other."""
+    for _ in range(size):
+        time.sleep(0.0005)
     return first
 
 
@@ -99,9 +100,9 @@ def burn(rounds: int) -> float:
     return total
 
 
-def serial_python(client: Client, batch: int = 1) -> None:
-    """Ninety-six pieces of pure Python, 15 ms each."""
-    tasks = [dask.delayed(burn_all)([200_000] * batch, dask_key_name=f"burn-{i:03}") for i in range(0, 96, batch)]
+def serial_python(client: Client, batch: int = 1, rounds: int = 400_000) -> None:
+    """Sixty-four pieces of pure Python, some 15 ms each."""
+    tasks = [dask.delayed(burn_all)([rounds] * batch, dask_key_name=f"burn-{i:03}") for i in range(0, 64, batch)]
     client.gather(client.compute(tasks))
 
 
@@ -139,7 +140,10 @@ def skewed(client: Client, even: bool = False) -> None:
     if even:
         parts[:] = parts.mean()
     read = [dask.delayed(nap)(i, 0.02, dask_key_name=f"read-{i}") for i in range(24)]
-    score = [dask.delayed(nap)(r, 0.08 * p, dask_key_name=f"score-{i}") for i, (r, p) in enumerate(zip(read, parts, strict=True))]
+    score = [
+        dask.delayed(nap)(r, 0.08 * p, dask_key_name=f"score-{i}")
+        for i, (r, p) in enumerate(zip(read, parts, strict=True))
+    ]
     client.compute(dask.delayed(nap)(score, 0.05, dask_key_name="merge")).result()
 
 
@@ -177,7 +181,9 @@ def pipeline(client: Client, size: int = 1_000_000) -> None:
     row = [dask.delayed(blob)(i, size, dask_key_name=f"blob-{i}") for i in range(12)]
     for step in range(4):
         row = [
-            dask.delayed(smooth)(*(row[j] for j in range(max(0, i - 1), min(12, i + 2))), dask_key_name=f"smooth{step}-{i}")
+            dask.delayed(smooth)(
+                *(row[j] for j in range(max(0, i - 1), min(12, i + 2))), dask_key_name=f"smooth{step}-{i}"
+            )
             for i in range(12)
         ]
     client.compute(dask.delayed(total)(*row, dask_key_name="total")).result()
@@ -238,11 +244,17 @@ def make_part(index: int, rows: int) -> pd.DataFrame:
     )
 
 
-def frame(client: Client, parts: int = 48) -> None:
-    """Group a table of 2.4 million orders by shop: computes in pandas."""
-    rows = 2_400_000 // parts
-    table = dd.from_map(make_part, range(parts), rows=rows, meta=make_part(0, 1))
+def frame(client: Client, parts: int = 32) -> None:
+    """Group a table of 1.6 million orders by shop; to read 10,000 of them takes 15 ms, as over a network."""
+    rows = 1_600_000 // parts
+    table = dd.from_map(read_part, range(parts), rows=rows, meta=make_part(0, 1))
     table.assign(tax=table.amount * 0.2).groupby("shop").agg({"amount": ["mean", "max"], "tax": "sum"}).compute()
+
+
+def read_part(index: int, rows: int) -> pd.DataFrame:
+    """Make a part, in a time that grows with its rows."""
+    time.sleep(0.015 * rows / 10_000)
+    return make_part(index, rows)
 
 
 def shuffle(client: Client) -> None:
@@ -280,43 +292,60 @@ def slow_lines(lines: list[str]) -> list[int]:
 PROGRAMS = (
     Program("futures, uneven", uneven, (*more(2, 8), Change("2 threads", {"threads": 2}, threads=2))),
     Program(
-        "futures, tiny tasks", tiny,
-        (Change("batches of 10", {"merge": 10}, code={"batch": 10}), Change("batches of 50", {"merge": 50}, code={"batch": 50})),
+        "futures, tiny tasks",
+        tiny,
+        (
+            Change("batches of 10", {"merge": 10}, code={"batch": 10}),
+            Change("batches of 50", {"merge": 50}, code={"batch": 50}),
+        ),
         workers=2,
     ),
     Program(
-        "delayed, pure Python", serial_python,
-        (Change("1 worker", {"workers": 1}, workers=1), Change("batches of 4", {"merge": 4}, code={"batch": 4})),
-        workers=2,
+        "delayed, pure Python",
+        serial_python,
+        (
+            Change("half the work", {"speed": 2}, code={"rounds": 200_000}),
+            Change("batches of 4", {"merge": 4}, code={"batch": 4}),
+        ),
+        workers=1,
     ),
     Program("delayed, tree", tree, more(2, 8)),
     Program("delayed, skewed", skewed, (Change("even parts", {"even": ["score"]}, code={"even": True}), *more(8))),
-    Program("delayed, one giant", one_giant, (Change("giant in 4", {"split": {"giant": 4}}, code={"pieces": 4}), *more(8))),
     Program(
-        "delayed, exchange", exchange,
+        "delayed, one giant", one_giant, (Change("giant in 4", {"split": {"giant": 4}}, code={"pieces": 4}), *more(8))
+    ),
+    Program(
+        "delayed, exchange",
+        exchange,
         (Change("links × 4", {"bandwidth": "4x"}, bandwidth=80e6), *more(6)),
         bandwidth=20e6,
     ),
     Program(
-        "delayed, stencil", pipeline,
+        "delayed, stencil",
+        pipeline,
         (Change("links × 4", {"bandwidth": "4x"}, bandwidth=80e6), *more(6)),
         bandwidth=20e6,
     ),
     Program("futures, loop", iterations, more(2, 8)),
     Program("futures, refill", refill, more(2, 8)),
     Program(
-        "array, numpy", array,
-        (Change("chunks × 4", {"merge": 4}, code={"chunk": 1000}), Change("1 worker", {"workers": 1}, workers=1)),
-        workers=2,
+        "array, numpy",
+        array,
+        (
+            Change("chunks × 2", {"merge": 2}, code={"chunk": 500}),
+            Change("chunks × 4", {"merge": 4}, code={"chunk": 1000}),
+        ),
+        workers=1,
     ),
     Program(
-        "dataframe, group", frame,
-        (Change("parts × 4", {"merge": 4}, code={"parts": 12}), Change("1 worker", {"workers": 1}, workers=1)),
+        "dataframe, group",
+        frame,
+        (Change("parts × 2", {"merge": 2}, code={"parts": 16}), Change("4 workers", {"workers": 4}, workers=4)),
         workers=2,
     ),
     Program("dataframe, shuffle", shuffle, more(2, 8)),
     Program("bag, words", bag, (*more(8), Change("parts × 4", {"merge": 4}, code={"parts": 15}))),
-)  # fmt: skip
+)
 """What `whatif` is held to."""
 
 __all__ = ["PROGRAMS", "Change", "Program", "wait"]

@@ -75,7 +75,7 @@ def transfer(s: State, r: Growing, entry: int, source: int) -> None:
     w, size = r.entries.worker[entry], s.tasks.output[r.entries.task[entry]]
     begin = max(s.clock[NOW], s.workers.link_free[w])
     row, column = min(source, s.bandwidth.shape[0] - 1), min(w, s.bandwidth.shape[1] - 1)
-    s.clock[BACKBONE_FREE] = max(begin, s.clock[BACKBONE_FREE]) + size / s.backbone
+    s.clock[BACKBONE_FREE] = max(s.clock[NOW], s.clock[BACKBONE_FREE]) + size / s.backbone
     s.workers.link_free[w] = max(begin + size / s.bandwidth[row, column], s.clock[BACKBONE_FREE])
     row, column = min(source, s.latency.shape[0] - 1), min(w, s.latency.shape[1] - 1)
     r.entries.start[entry], r.entries.stop[entry] = begin, s.workers.link_free[w] + s.latency[row, column]

@@ -1,0 +1,212 @@
+"""What a run cost beyond its tasks, read off its trace: `recorded_costs`.
+
+Taught in chapter 23.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from course.cluster import Cluster
+from course.simulate.submissions import Submissions
+from course.timeshares import ready_times
+from course.trace import COMPUTE, DESERIALIZE, DISK, TRANSFER, Trace
+
+FEWEST = 3
+"""So many tasks must show a delay for its median to be taken."""
+
+SLOWEST_LINK = 1e3
+"""Bytes a second below which no bandwidth is believed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Costs:
+    """What a run cost beyond the work of its tasks.
+
+    Attributes
+    ----------
+    cluster : Cluster
+        The machines, with the latency, the bandwidth, the scheduler's overhead and the release delay that the run
+        showed.
+    lag, disk, deserialize : array, shape (tasks,)
+        Seconds that a thread lost to each task: until it began although all was there, to read its spilled input, to
+        unpack it.
+    submissions : Submissions
+        When the program submitted its tasks.
+    order : array, shape (tasks,)
+        The rank of each task in the order in which they began; those that did not run are last.
+    """
+
+    cluster: Cluster
+    lag: np.ndarray
+    disk: np.ndarray
+    deserialize: np.ndarray
+    submissions: Submissions
+    order: np.ndarray
+
+
+def recorded_costs(trace: Trace) -> Costs:
+    """Read off a trace what its run cost beyond the work of its tasks.
+
+    Parameters
+    ----------
+    trace : Trace
+        Simulated or measured, with at least one task that ran. Of a simulated run the costs are those of its cluster.
+
+    Raises
+    ------
+    ValueError
+        If no task ran.
+
+    Examples
+    --------
+    >>> from course.graph import chain
+    >>> trace = Trace([0, 1], [0, 0], [0, 0], [0, 0], [0.0, 1.5], [1.0, 2.5], graph=chain(2), cluster=Cluster(1),
+    ...               origin="measured")
+    >>> costs = recorded_costs(trace)
+    >>> costs.lag.tolist()  # of the second: half a second after the first
+    [0.0, 0.5]
+
+    Notes
+    -----
+    A task can begin when it was submitted, its last input was made, and its thread is free. What it then still waits,
+    less the time in which its worker fetches data, reads what it spilled or unpacks the task, is its *lag*. Where its
+    thread is what it waited for last, the worker had the task already, and the lag is what it needs to go on to the
+    next. Where an input is what it waited for last, messages to the scheduler and back lie in between; what these
+    tasks lose beyond the usual lag is the *release delay* (its median). The *scheduler's overhead* a task, which tasks
+    cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no longer
+    than the time a task in the stretches in which most tasks were handed out.
+
+    The *latency* is what small transfers took beyond their bytes, at the rate of the fastest ones. The *bandwidth* is
+    that of a worker's link, however many transfers share it: bytes over the time in which any of them ran, less the
+    latency.
+    """
+    start, stop = trace.task_times()
+    ran = np.flatnonzero(~np.isnan(start))
+    if not len(ran):
+        raise ValueError("no task ran in this trace, so there is nothing to replay: record a run that computes")
+    n = len(trace.graph)
+    order = np.empty(n, np.int64)
+    order[np.argsort(start, kind="stable")] = np.arange(n)
+    submissions = _submissions(trace, stop, ran)
+    zero = np.zeros(n)
+    if trace.origin == "simulated":
+        return Costs(trace.cluster, zero, zero, zero, submissions, order)
+
+    free, ready = _thread_free(trace), np.maximum(ready_times(trace), trace.submitted)
+    enabled = np.fmax(free, ready)
+    disk, deserialize = (_seconds(trace, kind, enabled, start) for kind in (DISK, DESERIALIZE))
+    lag = np.zeros(n)
+    lag[ran] = np.maximum(0.0, start - enabled - disk - deserialize - _fetching(trace, enabled, start))[ran]
+
+    begin = float(trace.start.min())
+    by_message = ran[(ready[ran] > begin) & ~(free[ran] > ready[ran])]
+    on_worker = ran[free[ran] > ready[ran]]
+    usual = float(lag[on_worker].mean()) if len(on_worker) else 0.0
+    overhead = 0.0
+    if len(ran) > FEWEST:
+        overhead = min(float(np.quantile(lag[ran], 0.1)), _pace(start[ran], trace.cluster.slots))
+    release = 0.0
+    if len(by_message) >= FEWEST:
+        release = max(0.0, float(np.median(lag[by_message])) - usual - overhead)
+        lag[by_message] = np.minimum(lag[by_message], usual)  # what messages cost is in the release delay
+    first = ran[(ready[ran] <= begin) & np.isnan(free[ran])]
+    lag[first] = np.minimum(lag[first], usual)  # when the first tasks could have begun cannot be told
+    latency, bandwidth = _network(trace)
+    cluster = trace.cluster.replace(
+        latency=latency, bandwidth=bandwidth, scheduler_overhead=overhead, release_delay=release
+    )
+    return Costs(cluster, lag, disk, deserialize, submissions, order)
+
+
+def _submissions(trace: Trace, stop: np.ndarray, ran: np.ndarray) -> Submissions:
+    """Say for each occasion how many tasks had ended, and how long ago the last of them had."""
+    begin = float(trace.start.min())
+    submitted = np.maximum(trace.submitted, begin)
+    times, occasion = np.unique(submitted, return_inverse=True)
+    weight = np.zeros(len(stop))
+    weight[ran] = 1.0
+    ended = np.sort(stop[ran])
+    before = np.cumsum(np.bincount(occasion, weight, len(times))) - np.bincount(occasion, weight, len(times))
+    after = np.minimum(np.searchsorted(ended, times, "right"), np.maximum.accumulate(before)).astype(np.int64)
+    since = np.concatenate([[begin], ended])[after]
+    return Submissions(occasion.reshape(-1), after.astype(float), np.maximum(times - since, 0.0), weight)
+
+
+def _thread_free(trace: Trace) -> np.ndarray:
+    """Return when the task before each one on its thread stopped [s]; NaN if there was none."""
+    rows = np.flatnonzero(trace.kind == COMPUTE)
+    rows = rows[np.lexsort((trace.start[rows], trace.thread[rows], trace.worker[rows]))]
+    same = (trace.worker[rows][1:] == trace.worker[rows][:-1]) & (trace.thread[rows][1:] == trace.thread[rows][:-1])
+    free = np.full(len(trace.graph), np.nan)
+    free[trace.task[rows[1:]][same]] = trace.stop[rows[:-1]][same]
+    return free
+
+
+def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Return for how long data was on its way to each task's worker between two instants [s], shape (tasks,).
+
+    Of a task that reads nothing from other workers: 0. What one task fetched can be what another waits for.
+    """
+    graph = trace.graph
+    worker = np.full(len(graph), -1)
+    computes = np.flatnonzero(trace.kind == COMPUTE)
+    worker[trace.task[computes]] = trace.worker[computes]
+    owner = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+    remote = np.zeros(len(graph), bool)
+    remote[owner[worker[graph.indices] != worker[owner]]] = True
+    begin, end, shift = _busy_links(trace)
+    if not len(begin):
+        return np.zeros(len(graph))
+    # How long links had been busy until an instant, on the one axis on which the workers follow one another.
+    times = np.stack([begin, end], axis=1).reshape(-1)
+    busy = np.stack([np.cumsum(end - begin) - (end - begin), np.cumsum(end - begin)], axis=1).reshape(-1)
+    offset = shift * np.maximum(worker, 0)
+    between = np.interp(until + offset, times, busy) - np.interp(since + offset, times, busy)
+    return np.where(remote & (worker >= 0), np.nan_to_num(between), 0.0)
+
+
+def _busy_links(trace: Trace) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the stretches in which any transfer into a worker ran, worker k moved by k times the shift [s]."""
+    rows = np.flatnonzero((trace.kind == TRANSFER) & (trace.worker >= 0))
+    rows = rows[np.lexsort((trace.start[rows], trace.worker[rows]))]
+    shift = float(trace.stop.max() - min(trace.start.min(), 0.0)) + 1.0
+    moved = trace.worker[rows] * shift
+    since, until = trace.start[rows] + moved, np.maximum.accumulate(trace.stop[rows] + moved)
+    new = np.flatnonzero(np.concatenate([[True] * bool(len(rows)), since[1:] > until[:-1]]))
+    last = np.concatenate([new[1:] - 1, [len(rows) - 1] * bool(len(rows))]).astype(np.int64)
+    return since[new], until[last], shift
+
+
+def _seconds(trace: Trace, kind: int, since: np.ndarray, until: np.ndarray) -> np.ndarray:
+    """Return the seconds of rows of one kind that lie between two instants of their task, shape (tasks,)."""
+    rows = np.flatnonzero((trace.kind == kind) & (trace.worker >= 0))
+    task = trace.task[rows]
+    length = np.minimum(trace.stop[rows], until[task]) - np.maximum(trace.start[rows], since[task])
+    return np.bincount(task, np.nan_to_num(np.maximum(length, 0.0)), len(until))
+
+
+def _pace(start: np.ndarray, slots: int) -> float:
+    """Return the seconds a task of the stretches in which tasks were started the fastest."""
+    size = min(2 * slots + 8, len(start) - 1)
+    ordered = np.sort(start)
+    return float(np.quantile(ordered[size:] - ordered[:-size], 0.1)) / size
+
+
+def _network(trace: Trace) -> tuple[float, float]:
+    """Return the latency [s] and the bandwidth of a worker's link [bytes/s]."""
+    rows = np.flatnonzero((trace.kind == TRANSFER) & (trace.worker >= 0))
+    if not len(rows):
+        return 0.0, np.inf
+    seconds, size = trace.stop[rows] - trace.start[rows], trace.size[rows]
+    fastest = float(np.quantile(size / np.maximum(seconds, 1e-9), 0.95))
+    small = size <= np.quantile(size, 0.25)
+    beyond = seconds[small] - (size[small] / fastest if fastest > 0 else 0.0)
+    latency = max(0.0, float(np.quantile(beyond, 0.25)))
+    since, until, _ = _busy_links(trace)
+    busy, size = float((until - since).sum()) - latency * len(since), float(size.sum())
+    if busy <= 0 or size <= 0:
+        return latency, np.inf
+    return latency, max(size / busy, SLOWEST_LINK)
