@@ -374,3 +374,21 @@ def test_schedulers_load_nothing_when_the_recorder_is_not_there(tmp_path, monkey
     loaded = {}
     exec(text, loaded)
     assert "dask_setup" not in loaded
+
+
+def test_factors_of_workers_and_threads(capsys, old, asked):
+    said(capsys, "whatif", str(old), "--workers", "2x,0.5x", "--threads", "2x")
+    assert [(call["workers"], call["threads"]) for call in asked] == [(8, 2), (2, 2)]
+    uneven = run(independent(4, 1.0), Cluster(2, threads=[1, 3]), "fifo").save(old.with_name("uneven.parquet"))
+    assert "give a number" in error(capsys, "whatif", str(uneven), "--threads", "2x")
+
+
+def test_whatif_really(capsys, old):
+    """Without a stand-in: tasks of 0.1 s, of which the scheduler hands out one each 0.05 s."""
+    assert "instead of" in said(capsys, "whatif", str(old), "--workers", "8")
+    rows = said(capsys, "whatif", str(old), "--workers", "1,2", "--speed", "load=2").splitlines()
+    assert rows[0] == "what if: speed load=2.0"
+    answer = json.loads(said(capsys, "whatif", str(old), "--bandwidth", "2x", "--json"))
+    assert answer["recorded"] == pytest.approx(Trace.load(old).makespan)
+    for option, wrong in (("--policy", "none"), ("--remove", "none"), ("--split", "none=2")):
+        assert "none" in error(capsys, "whatif", str(old), option, wrong)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course.cli.diagnose import as_json
@@ -43,13 +46,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--bandwidth", metavar="B", help="bytes per second: 100MB/s, 1GiB/s, 10Gbit/s; or 2x")
     command.add_argument("--latency", metavar="S", help="of a transfer: 200us, 2ms; or 2x")
     command.add_argument("--scheduler-overhead", metavar="S", help="of a task: 200us, 1ms; or 0.5x")
-    command.add_argument("--policy", metavar="P", help="who runs what, when: list, fifo, heft, dask, ...")
+    command.add_argument("--policy", metavar="P", help="who runs what, when: dask, list, fifo, blevel, ...")
     command.add_argument("--split", action="append", metavar="PREFIX=K", default=[], help="each such task into K")
     command.add_argument("--merge", action="append", metavar="PREFIX=K", default=[], help="K such tasks into one")
     command.add_argument("--speed", action="append", metavar="PREFIX=F", default=[], help="such tasks F times as fast")
     command.add_argument("--even", action="append", metavar="PREFIX", default=[], help="all such tasks equally long")
     command.add_argument(
-        "--remove", action="append", metavar="KIND", default=[], help="as if transfer, disk, … were free"
+        "--remove", action="append", metavar="KIND", default=[], help="as if these took no time: transfer, disk, ..."
     )
     command.add_argument("--seed", type=int, default=0, help="of what is random in the simulation (0)")
     command.add_argument("--json", action="store_true", help="print JSON instead of text")
@@ -67,15 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
             raise CommandError("--save is for one number of workers; --workers has several")
         target = new_file(arguments.save, (".parquet",))
     trace = load(arguments.file)
-    answers = [ask(trace, workers=number, **options) for number in workers]
+    workers = [multiple(number, trace.cluster.workers) for number in workers]
+    if "threads" in options:
+        options["threads"] = multiple(options["threads"], threads_each(trace, options["threads"]))
+    with patience():
+        answers = [ask(trace, workers=number, **options) for number in workers]
     if target is not None:
         save(answers[0].trace, target)
     if arguments.json:
-        print(as_json(as_dict(arguments.file, options, workers, answers)))
+        print(as_json(as_dict(arguments.file, options, answers)))
     elif len(workers) == 1:
         print(answers[0])
     else:
-        print(table(trace, workers, answers))
+        print(table(trace, options, workers, answers))
     return 0
 
 
@@ -145,10 +152,44 @@ def save(trace: Trace, target: Any) -> None:
         raise CommandError(f"{target} cannot be written: {error.strerror}") from error
 
 
-def table(trace: Trace, workers: Sequence[int | str | None], answers: Sequence[Any]) -> str:
+def multiple(number: int | str | None, of: int) -> int | None:
+    """Return a number that may be given as a factor.
+
+    Examples
+    --------
+    >>> multiple("2x", 4), multiple(3, 4), multiple("0.1x", 4)
+    (8, 3, 1)
+    """
+    return max(1, round(float(number.removesuffix("x")) * of)) if isinstance(number, str) else number
+
+
+def threads_each(trace: Trace, asked: int | str) -> int:
+    """Return the threads of every worker; where they differ, there is nothing to multiply."""
+    each = set(trace.cluster.threads_per_worker.tolist())
+    if isinstance(asked, str) and len(each) > 1:
+        raise CommandError(f"--threads is {asked!r}, but workers have {sorted(each)} threads; give a number")
+    return max(each)
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Say why it takes long, when it does."""
+    text = "course: simulating (the first time, the simulator is compiled; that takes up to a minute) ..."
+    timer = threading.Timer(3.0, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def table(trace: Trace, options: dict[str, Any], workers: Sequence[int | None], answers: Sequence[Any]) -> str:
     """Return a table with a row for each number of workers."""
     first = answers[0]
+    others = [f"{name.replace('_', ' ')} {_typed(value)}" for name, value in options.items() if name != "seed"]
     lines = [
+        *([f"what if: {'; '.join(others)}"] if others else []),
         f"recorded: {first.recorded:.3g} s on {trace.cluster.workers} workers"
         f" ({trace.cluster.slots} threads); simulated without a change: {first.replayed:.3g} s",
         "",
@@ -157,10 +198,16 @@ def table(trace: Trace, workers: Sequence[int | str | None], answers: Sequence[A
     for number, answer in zip(workers, answers, strict=True):
         low, high = answer.interval
         lines.append(
-            f"{number!s:>8}{answer.makespan:10.3g} s{f'{low:.3g} … {high:.3g} s':>22}{answer.ratio:8.2f}"
+            f"{number!s:>8}{answer.makespan:10.3g} s{f'{low:.3g} to {high:.3g} s':>22}{answer.ratio:8.2f}"
             f"{speed_up(answer):10.2f}{answer.trace.utilization():13.0%}"
         )
     return "\n".join(lines)
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{prefix}={number}" for prefix, number in value.items()]
+    return ", ".join(value) if isinstance(value, tuple | list) else str(value)
 
 
 def speed_up(answer: Any) -> float:
@@ -168,9 +215,7 @@ def speed_up(answer: Any) -> float:
     return 1 / answer.ratio if answer.ratio else float("inf")
 
 
-def as_dict(
-    file: str, options: dict[str, Any], workers: Sequence[int | str | None], answers: Sequence[Any]
-) -> dict[str, Any]:
+def as_dict(file: str, options: dict[str, Any], answers: Sequence[Any]) -> dict[str, Any]:
     """Return the answers as plain numbers, lists and strings."""
     return {
         "file": file,
