@@ -90,7 +90,8 @@ def test_processes_with_input_output_and_arguments_as_without(place):
     assert done.returncode == 0
     assert done.stdout == "100000 ['--size', 'ä b'] typed\n"
     ours = [line for line in done.stderr.splitlines() if line.startswith("course: ")]
-    assert done.stderr.splitlines() == ["to standard error", *ours]
+    assert "to standard error" in done.stderr.splitlines()
+    assert len(ours) == 2
     assert "recorded 2 tasks on 2 workers (2 threads)" in ours[0]
     assert ours[1] == "course: go on with: course diagnose 'läuft.parquet'"
     trace = Trace.load(place.trace)
