@@ -82,10 +82,11 @@ class _Rows:
         self.seen: set[tuple[Any, ...]] = set()
 
     def add(
-        self, task: int, worker: int, thread: int, action: str, times: tuple[float, float], size: float, source: int
-    ) -> None:
-        # A task's report repeats what an earlier attempt of it on the same worker reported.
-        identity = (task, worker, action, *times)
+        self, task: int, name: str, worker: int, thread: int, action: str, times: tuple[float, float], size: float,
+        source: int,
+    ) -> None:  # fmt: skip
+        # A task's report repeats what earlier runs of it on the same worker reported.
+        identity = (name, worker, action, *times)
         if identity not in self.seen:
             self.seen.add(identity)
             start, stop = times
@@ -93,17 +94,27 @@ class _Rows:
 
 
 class _Noted:
-    """The notes of one scheduler, sorted by what they are about; tasks are numbers into ``names``."""
+    """The notes of one scheduler, sorted by what they are about.
+
+    Tasks are numbers into ``names``, in the order in which the scheduler learned of them. A task that was submitted
+    again and ran again, because its result had been released, is another one of the same name.
+    """
 
     def __init__(self, notes: Iterable[Note]) -> None:
         self.began = 0.0
         self.workers: dict[str, tuple[str, int]] = {}
-        self.ends: list[Note] = []  # [name, how it ended, worker, thread, bytes, times]
-        self.transfers: dict[tuple[str, str, float], Note] = {}  # (worker, source, start): [stop, names, bytes]
-        submitted: dict[str, float] = {}
-        before: dict[str, list[str]] = {}
-        data: dict[str, int] = {}  # bytes of results that were there before
-        attempts: list[Note] = []
+        self.ends: list[Note] = []  # [task, how it ended, worker, thread, bytes, times]
+        self.transfers: dict[tuple[str, str, float], Note] = {}  # (worker, source, start): [stop, task or None, bytes]
+        self.names: list[str] = []
+        self.submitted: list[float] = []
+        self.sizes: list[float] = []
+        self.before: list[list[int]] = []
+        self._reads: list[list[str] | None] = []  # the names, until the task is seen to run
+        self._place: list[int] = []  # in the order of submission
+        self._ended: list[bool] = []
+        self._now: dict[str, int] = {}  # which task a name stands for
+        self._again: dict[str, tuple[float, list[str], int]] = {}  # what was submitted after it had ended
+        places = itertools.count()
         for kind, *note in notes:
             if kind == "began":
                 self.began = note[0]
@@ -112,28 +123,74 @@ class _Noted:
                 self.workers[address] = (label, threads)
             elif kind == "graph":
                 time, tasks, results = note
-                for name, predecessors in tasks:
-                    submitted.setdefault(name, time)
-                    before[name] = predecessors
-                data.update((name, size) for name, size in results)
+                for name, reads in tasks:
+                    self._submit(name, time, reads, next(places))
+                for name, size in results:
+                    if name not in self._now:
+                        self._new(name, self.began, [], next(places))
+                    self.sizes[self._now[name]] = size
             elif kind == "end":
-                self.ends.append(note)
+                name, finish, worker, thread, size, times = note
+                task = self._running(name, next(places))
+                self.ends.append([task, finish, worker, thread, size, times])
+                self._ended[task] = True
             elif kind == "attempt":
                 worker, name, thread, times = note
-                attempts.append([name, "attempt", worker, thread, 0, times])
+                self.ends.append([self._running(name, next(places)), "attempt", worker, thread, 0, times])
             elif kind == "transfer":
                 worker, start, stop, source, names, total = note
-                self.transfers[worker, source, start] = [stop, names, total]
-        self.number = {name: i for i, name in enumerate({**before, **data})}
-        for name, *_ in self.ends:
-            self.number.setdefault(name, len(self.number))
-        self.ends += [attempt for attempt in attempts if attempt[0] in self.number]
+                owner = next((self._now[name] for name in names if name in self._now), None)
+                self.transfers[worker, source, start] = [stop, owner, total]
+        self._sort()
         # A task that runs again where it ran before reports its earlier runs, too: those from before the recording go.
         self.ends = [[*end, [each for each in times if each[2] > self.began]] for *end, times in self.ends]
-        self.names = list(self.number)
-        self.submitted = [submitted.get(name, self.began) for name in self.names]
-        self.before = [[self.number[p] for p in before.get(name, ()) if p in self.number] for name in self.names]
-        self.sizes = np.array([data.get(name, 0) for name in self.names], dtype=float)
+
+    def _new(self, name: str, time: float, reads: list[str], place: int) -> int:
+        self._now[name] = len(self.names)
+        self.names.append(name)
+        self.submitted.append(time)
+        self.sizes.append(0.0)
+        self.before.append([])
+        self._reads.append(reads)
+        self._place.append(place)
+        self._ended.append(False)
+        return self._now[name]
+
+    def _submit(self, name: str, time: float, reads: list[str], place: int) -> None:
+        task = self._now.get(name)
+        if task is None:
+            self._new(name, time, reads, place)
+        elif self._ended[task]:
+            self._again[name] = (time, reads, place)  # it may be there still, and not run
+        elif self._reads[task] is not None:
+            self._reads[task] = reads
+
+    def _running(self, name: str, place: int) -> int:
+        """Return the task of this name that runs now; what it reads are the tasks that last had these names."""
+        if name in self._again:
+            task = self._new(name, *self._again.pop(name))
+        elif name in self._now:
+            task = self._now[name]
+        else:
+            task = self._new(name, self.began, [], place)
+        reads, self._reads[task] = self._reads[task], None
+        if reads is not None:
+            self.before[task] = [self._now[each] for each in reads if each in self._now]
+        return task
+
+    def _sort(self) -> None:
+        """Number the tasks in the order of their submission."""
+        order = sorted(range(len(self.names)), key=self._place.__getitem__)
+        number = [0] * len(order)
+        for i, task in enumerate(order):
+            number[task] = i
+        self.names = [self.names[task] for task in order]
+        self.submitted = [self.submitted[task] for task in order]
+        self.sizes = [self.sizes[task] for task in order]
+        self.before = [[number[each] for each in self.before[task]] for task in order]
+        self.ends = [[number[task], *end] for task, *end in self.ends]
+        for transfer in self.transfers.values():
+            transfer[1] = None if transfer[1] is None else number[transfer[1]]
 
 
 def build(notes: Iterable[Note]) -> tuple[Trace, list[str]]:
@@ -145,15 +202,14 @@ def build(notes: Iterable[Note]) -> tuple[Trace, list[str]]:
         If there was no worker.
     """
     noted = _Noted(notes)
-    number = noted.number
     cluster, index = _cluster(noted.workers)
     rows = _Rows()
     # A transfer is in the report of a task and told by its worker; the instants are the same to the last bit.
     attributed = set()
     last: dict[str, str] = {}
     threads = _thread_numbers(noted.ends)
-    for name, finish, worker, thread, size, startstops in noted.ends:
-        task = number[name]
+    for task, finish, worker, thread, size, startstops in noted.ends:
+        name = noted.names[task]
         if finish != "attempt":
             last[name] = finish
             noted.sizes[task] = max(size, 0)
@@ -167,11 +223,13 @@ def build(notes: Iterable[Note]) -> tuple[Trace, list[str]]:
                 attributed.add(transfer)
                 # Its worker may have gone before it could tell: see below.
                 amount = noted.transfers[transfer][2] if transfer in noted.transfers else np.nan
-            rows.add(task, index[worker], on_thread, action, (start, stop), amount, index.get(source, -1))
-    for (worker, source, start), (stop, names, total) in noted.transfers.items():
-        owner = next((number[name] for name in names if name in number), None)
+            rows.add(task, name, index[worker], on_thread, action, (start, stop), amount, index.get(source, -1))
+    for (worker, source, start), (stop, owner, total) in noted.transfers.items():
         if (worker, source, start) not in attributed and owner is not None and worker in index:
-            rows.add(owner, index[worker], -1, "transfer", (start, stop), total, index.get(source, -1))
+            times = (start, stop)
+            rows.add(
+                owner, noted.names[owner], index[worker], -1, "transfer", times, total, index.get(source, -1)
+            )  # fmt: skip
     return _trace(noted, cluster, rows), [name for name, finish in last.items() if finish == "erred"]
 
 
@@ -188,7 +246,7 @@ def _trace(noted: _Noted, cluster: Cluster, rows: _Rows) -> Trace:
     for t, k, begin, end in zip(columns[0], columns[3], columns[4], columns[5], strict=True):
         if k == "compute":
             duration[renumber[t]] = end - begin
-    made = noted.sizes[kept] if kept else np.empty(0)
+    made = np.array([noted.sizes[t] for t in kept], dtype=float)
     graph = TaskGraph(duration, made, predecessors, names=[noted.names[t] for t in kept])
     task = np.array([renumber[t] for t in columns[0]], dtype=np.int32)
     size = np.asarray(size, dtype=float)

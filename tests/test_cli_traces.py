@@ -332,6 +332,33 @@ def test_a_trace_of_notes():
     assert (trace.size[transfer], trace.source[transfer], trace.worker[transfer]) == (50, 0, 1)
 
 
+def test_a_task_that_runs_again_when_it_is_submitted_again_is_another_one():
+    worker = "tcp://a"
+    first, again = ["compute", 1.0, 2.0, ""], ["compute", 5.0, 7.0, ""]
+    notes = [
+        ["began", 0.0],
+        ["worker", worker, "0", 1],
+        ["graph", 1.0, [["load", []], ["mean", ["load"]]], []],
+        ["end", "load", "memory", worker, 1, 5, [first]],
+        ["end", "mean", "memory", worker, 1, 5, [["compute", 2.0, 3.0, ""]]],
+        ["graph", 4.0, [["load", []], ["sum", ["load"]]], []],  # released meanwhile
+        ["end", "load", "memory", worker, 1, 5, [first, again]],  # its worker remembers the first run
+        ["end", "sum", "memory", worker, 1, 5, [["compute", 7.0, 8.0, ""]]],
+        ["graph", 9.0, [["load", []], ["max", ["load"]]], []],  # not released: it does not run
+        ["end", "max", "memory", worker, 1, 5, [["compute", 9.0, 9.5, ""]]],
+    ]
+    trace, failed = build(notes)
+    assert failed == []
+    assert trace.graph.names == ("load", "mean", "load", "sum", "max")
+    assert [list(trace.graph.predecessors(task)) for task in range(5)] == [[], [0], [], [2], [2]]
+    assert trace.submitted.tolist() == [0, 0, 3, 3, 8]
+    assert trace.task_times()[0].tolist() == [0, 1, 4, 6, 8]
+    # Lost with its worker, and computed again without being submitted: the same task, twice.
+    trace, _ = build([note for note in notes if note[:2] != ["graph", 4.0] and "sum" not in note])
+    assert trace.graph.names == ("load", "mean", "max")
+    assert trace.task.tolist() == [0, 1, 0, 2]
+
+
 def test_notes_that_end_in_the_middle_of_a_line(tmp_path):
     text = "\n".join(json.dumps(note) for note in note_lines())
     (tmp_path / "notes").write_text(text[:-10])

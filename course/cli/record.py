@@ -217,7 +217,11 @@ def save(folder: Path, target: Path) -> list[str]:
         notes = read_notes(file)
         if not ran(notes):
             continue
-        trace, failed = build(notes)
+        try:
+            trace, failed = build(notes)
+        except (ValueError, RuntimeError) as error:
+            lines.append(f"no trace can be made of what a scheduler did: {error}")
+            continue
         try:
             path = save_new(trace, target)
         except OSError as error:
@@ -234,7 +238,7 @@ def save(folder: Path, target: Path) -> list[str]:
             + f": {shown(path)}"
         )
     if not saved:
-        return ["nothing was recorded: a distributed scheduler was started, but no task ran on it"]
+        return lines or ["nothing was recorded: a distributed scheduler was started, but no task ran on it"]
     return [*lines, f"go on with: course diagnose {shlex.quote(shown(saved[0]))}"]
 
 

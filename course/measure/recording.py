@@ -76,7 +76,8 @@ def record(client: Client, *, wait: float = 10.0) -> Iterator[Recorder]:
     The graph of the trace has the tasks that ran, in the order in which the scheduler learned of them, with Dask's
     keys as names; their durations (of the last attempt) and their bytes. A result from before the block that a task
     reads is a task of no duration. A task that ran twice (its worker died, or it was retried) has two rows; runs that
-    ended before the block are none of its rows. When each task came to the scheduler is kept, too: that a program waits
+    ended before the block are none of its rows. One that was submitted again, and ran again because its result had been
+    released, is another task of the same name. When each task came to the scheduler is kept, too: that a program waits
     for a result before it submits more cannot be seen in its graph.
 
     A transfer belongs to the task that made the worker fetch the data (the task whose result it is, if the data was
