@@ -25,6 +25,7 @@ __version__ = "0.1.0"
 
 # Where each public name lives. It is imported on first use, so that `import course` stays cheap.
 _HOME = {
+    "Ledger": "course.practice",
     "TaskGraph": "course.graph",
     "Cluster": "course.cluster",
     "Trace": "course.trace",

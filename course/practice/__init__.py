@@ -7,6 +7,7 @@
 ``predict.outcome("12.P1", value)``    the outcome beside that answer
 ``progress()``                         what was solved, chapter by chapter
 ``scoreboard(predicted=…, …)``         predicted, simulated, measured: shown and asserted
+``Ledger("start")``                    a tuning: each change predicted, then measured
 =====================================  =====================================================
 
 A chapter's exercises are in ``course/practice/chapterNN.py``, as a list ``EXERCISES`` of
@@ -15,6 +16,7 @@ A chapter's exercises are in ``course/practice/chapterNN.py``, as a list ``EXERC
 
 from course.practice.checking import CheckResult, check, hint
 from course.practice.exercises import Case, Exercise
+from course.practice.ledger import Ledger
 from course.practice.predictions import predict
 from course.practice.progress_table import progress
 from course.practice.scoreboard import ToleranceError, scoreboard
@@ -23,6 +25,7 @@ __all__ = [
     "Case",
     "CheckResult",
     "Exercise",
+    "Ledger",
     "ToleranceError",
     "check",
     "hint",

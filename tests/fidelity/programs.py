@@ -76,7 +76,7 @@ def nap(value: Any, seconds: float, *_: Any) -> Any:
 def uneven(client: Client) -> None:
     """Sixty tasks of 20 to 200 ms, mapped."""
     seconds = np.random.default_rng(1).lognormal(-2.6, 0.6, 60)
-    client.gather(client.map(nap, range(60), seconds, key=[f"nap-{i}" for i in range(60)]))
+    client.gather(client.map(nap, range(60), seconds, pure=False))
 
 
 def tiny(client: Client, batch: int = 1) -> None:
@@ -203,8 +203,7 @@ def iterations(client: Client) -> None:
     centre = 0.0
     for step in range(10):
         seconds = np.random.default_rng(step).uniform(0.02, 0.08, 16)
-        names = [f"assign-{step}-{i}" for i in range(16)]
-        values = client.gather(client.map(nap, [centre + i for i in range(16)], seconds, key=names))
+        values = client.gather(client.map(nap, [centre + i for i in range(16)], seconds, pure=False))
         centre = float(np.mean(values))
         time.sleep(0.05)  # the program computes, too
 
@@ -216,7 +215,7 @@ def refill(client: Client) -> None:
 
     def submit() -> Any:
         i, s = next(waiting)
-        return client.submit(nap, i, s, key=f"refill-{i}")
+        return client.submit(nap, i, s, pure=False)
 
     pending = as_completed([submit() for _ in range(8)])
     for _ in pending:
