@@ -27,16 +27,14 @@ Note = list[Any]
 """One note: its kind, and what that kind has (`course.measure.recorder`)."""
 
 
-def read_notes(path: Path) -> list[Note]:
-    """Return the notes in a file: one JSON list a line. A last line that is not whole is left out."""
-    notes = []
+def read_notes(path: Path) -> Iterator[Note]:
+    """Yield the notes in a file: one JSON list a line. A last line that is not whole is left out."""
     with open(path, "rb") as file:
         for line in file:
             try:
-                notes.append(json.loads(line))
+                yield json.loads(line)
             except ValueError:  # its writer was stopped in the middle, or the disk was full
-                break
-    return notes
+                return
 
 
 def ran(notes: Iterable[Note]) -> bool:

@@ -362,7 +362,7 @@ def test_a_task_that_runs_again_when_it_is_submitted_again_is_another_one():
 def test_notes_that_end_in_the_middle_of_a_line(tmp_path):
     text = "\n".join(json.dumps(note) for note in note_lines())
     (tmp_path / "notes").write_text(text[:-10])
-    assert read_notes(tmp_path / "notes") == note_lines()[:-1]
+    assert list(read_notes(tmp_path / "notes")) == note_lines()[:-1]
 
 
 def test_what_was_not_told_is_taken_from_the_graph():

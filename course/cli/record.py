@@ -214,11 +214,10 @@ def save(folder: Path, target: Path) -> list[str]:
         return [NO_SCHEDULER]
     lines, saved = [], []
     for file in files:
-        notes = read_notes(file)
-        if not ran(notes):
+        if not ran(read_notes(file)):
             continue
         try:
-            trace, failed = build(notes)
+            trace, failed = build(read_notes(file))
         except (ValueError, RuntimeError) as error:
             lines.append(f"no trace can be made of what a scheduler did: {error}")
             continue

@@ -314,9 +314,8 @@ def _lasting_journal() -> Journal:
 def _save(journal: Journal) -> None:
     from course.recorded import build, ran, read_notes, save_new
 
-    notes = read_notes(journal.path)
-    if not ran(notes):
+    if not ran(read_notes(journal.path)):
         logger.warning("course record: no task ran, so no trace is saved")
     else:
-        logger.info("course record: saved %s", save_new(build(notes)[0], journal.target))
+        logger.info("course record: saved %s", save_new(build(read_notes(journal.path))[0], journal.target))
     journal.path.unlink()
