@@ -178,7 +178,7 @@ def handing_on_signals() -> Iterator[list[subprocess.Popen]]:
     def hand_on(number: int, _: object) -> None:
         for child in children:
             # What is typed at a terminal goes to all processes in its foreground.
-            if number != signal.SIGINT or not in_foreground():
+            if number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)) or not in_foreground():
                 child.send_signal(number)
 
     before = {}
