@@ -163,9 +163,12 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     # How long links had been busy until an instant, on the one axis on which the workers follow one another.
     times = np.stack([begin, end], axis=1).reshape(-1)
     busy = np.stack([np.cumsum(end - begin) - (end - begin), np.cumsum(end - begin)], axis=1).reshape(-1)
-    offset = shift * np.maximum(worker, 0)
-    between = np.interp(until + offset, times, busy) - np.interp(since + offset, times, busy)
-    return np.where(remote & (worker >= 0), np.nan_to_num(between), 0.0)
+    tasks = np.flatnonzero(remote & (worker >= 0))
+    offset = shift * worker[tasks]
+    between = np.interp(until[tasks] + offset, times, busy) - np.interp(since[tasks] + offset, times, busy)
+    seconds = np.zeros(len(graph))
+    seconds[tasks] = np.nan_to_num(between)
+    return seconds
 
 
 def _busy_links(trace: Trace) -> tuple[np.ndarray, np.ndarray, float]:

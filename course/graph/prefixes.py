@@ -47,5 +47,25 @@ def key_prefixes(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     (['load', 'merge'], [0, 0, 1])
     """
     known: dict[str, int] = {}
-    group = np.array([known.setdefault(key_prefix(name), len(known)) for name in names], dtype=np.int64)
+    of_stem: dict[str, int] = {}
+    group = np.empty(len(names), dtype=np.int64)
+    for i, name in enumerate(names):
+        # Names of one kind mostly have one stem, from which their prefix is found only once.
+        stem = _stem(name)
+        number = of_stem.get(stem)
+        if number is None:
+            number = of_stem[stem] = known.setdefault(key_prefix(name), len(known))
+        group[i] = number
     return list(known), group
+
+
+def _stem(name: str) -> str:
+    """Return the beginning of a name, so that names with the same one have the same prefix."""
+    if name.startswith("('"):
+        return name[: name.find("'", 2)]
+    if len(name) > 33 and name[-33] == "-":
+        token = name[-32:]
+        if token.isalnum() and token.islower() and not token.strip("0123456789abcdef"):
+            return name[:-32]
+    bare = name.rstrip("0123456789")
+    return bare if bare.endswith("-") else name
