@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import base64
+import html
 import io
 import json
 import os
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course.cli.errors import CommandError
-from course.cli.traces import load, new_file, write_new
+from course.cli.traces import load, new_file, patience, write_new
 
 if TYPE_CHECKING:
     from course.diagnosis import Diagnosis
@@ -56,14 +58,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.new is not None:
         other = load(arguments.new)
         names = (arguments.file, arguments.new)
-        print(as_json(compare_dict(trace, other, names)) if arguments.json else compare(trace, other, names))
+        with patience():
+            text = as_json(compare_dict(trace, other, names)) if arguments.json else compare(trace, other, names)
+        print(text)
         return 0
-    found = diagnosis(trace)
-    if page is not None:
-        write_new(page, found.to_html().encode("utf-8"))
-    if figure is not None:
-        write_new(figure, drawn(found, trace, figure.suffix))
-    print(as_json(found.to_dict()) if arguments.json else found)
+    with patience():
+        found = diagnosis(trace)
+        text = as_json(found.to_dict()) if arguments.json else found.report()
+        if page is not None:
+            write_new(page, as_page(found, arguments.file).encode("utf-8"))
+        if figure is not None:
+            write_new(figure, drawn(found, figure.suffix))
+    print(text)
     return 0
 
 
@@ -79,14 +85,28 @@ def diagnosis(trace: Trace) -> Diagnosis:
     return diagnose(trace)
 
 
-def drawn(found: Diagnosis, trace: Trace, suffix: str) -> bytes:
+def drawn(found: Diagnosis, suffix: str) -> bytes:
     """Return the picture of a diagnosis, as the content of a file."""
     os.environ.setdefault("MPLBACKEND", "Agg")  # no window, and no need of a screen
     from course import plots
 
     content = io.BytesIO()
-    plots.diagnosis(found, trace).savefig(content, format=suffix.lower().removeprefix("."))
+    plots.diagnosis(found).savefig(content, format=suffix.lower().removeprefix("."))
     return content.getvalue()
+
+
+def as_page(found: Diagnosis, name: str) -> str:
+    """Return a page with the report and its picture, in one file that needs no other."""
+    title = html.escape(f"Diagnosis of {Path(name).name}")
+    picture = base64.b64encode(drawn(found, ".png")).decode("ascii")
+    said = html.escape(f"Held up by {found.limit}. {found.evidence}", quote=True)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{title}</title>\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        "<style>body{font-family:system-ui,sans-serif;margin:2em}img{max-width:100%}</style></head>\n"
+        f"<body><h1>{title}</h1>\n{found.to_html()}\n"
+        f'<p><img alt="{said}" src="data:image/png;base64,{picture}"></p>\n</body>\n</html>\n'
+    )
 
 
 def moved(old: Diagnosis, new: Diagnosis) -> dict[str, tuple[float, float]]:

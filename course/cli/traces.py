@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,3 +71,16 @@ def write_new(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Say why it takes long, when it does."""
+    text = "course: simulating (the first time, the simulator is compiled; that takes up to a minute) ..."
+    timer = threading.Timer(3.0, print, [text], {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from course.cli.diagnose import as_json
 from course.cli.errors import CommandError
-from course.cli.traces import load, new_file
+from course.cli.traces import load, new_file, patience
 from course.cli.units import count, duration, factor, rate
 
 if TYPE_CHECKING:
@@ -169,19 +166,6 @@ def threads_each(trace: Trace, asked: int | str) -> int:
     if isinstance(asked, str) and len(each) > 1:
         raise CommandError(f"--threads is {asked!r}, but workers have {sorted(each)} threads; give a number")
     return max(each)
-
-
-@contextlib.contextmanager
-def patience() -> Iterator[None]:
-    """Say why it takes long, when it does."""
-    text = "course: simulating (the first time, the simulator is compiled; that takes up to a minute) ..."
-    timer = threading.Timer(3.0, print, [text], {"file": sys.stderr, "flush": True})
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def table(trace: Trace, options: dict[str, Any], workers: Sequence[int | None], answers: Sequence[Any]) -> str:
