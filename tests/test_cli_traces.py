@@ -361,6 +361,16 @@ def test_notes_that_end_in_the_middle_of_a_line(tmp_path):
     assert list(read_notes(tmp_path / "notes")) == note_lines()[:-1]
 
 
+def test_notes_are_diagnosed_while_they_are_written(capsys, folder):
+    text = "\n".join(json.dumps(note) for note in note_lines())
+    (folder / "run.parquet.notes").write_text(text[:-10])
+    assert "held up by" in said(capsys, "diagnose", "run.parquet.notes")
+    (folder / "run.parquet.notes").write_text(text.splitlines()[0])
+    assert "does not hold the notes" in error(capsys, "diagnose", "run.parquet.notes")
+    (folder / "run.parquet.notes").write_text("7\n")
+    assert "does not hold the notes" in error(capsys, "diagnose", "run.parquet.notes")
+
+
 def test_what_was_not_told_is_taken_from_the_graph():
     notes = [note for note in note_lines() if note[0] != "transfer"]
     trace, _ = build(notes)

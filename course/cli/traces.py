@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def load(name: str) -> Trace:
     """Return the trace in a file, in which at least one task ran.
 
+    The notes of a scheduler that records itself (``run.parquet.notes``) are read, too, also while it runs.
+
     Raises
     ------
     CommandError
@@ -28,7 +30,7 @@ def load(name: str) -> Trace:
 
     path = Path(name).expanduser()
     try:
-        trace = Trace.load(path)
+        trace = of_notes(path) if path.suffix == ".notes" else Trace.load(path)
     except FileNotFoundError as error:
         raise CommandError(f"there is no file {name}; make one with: course record -- COMMAND") from error
     except TraceError as error:
@@ -38,6 +40,17 @@ def load(name: str) -> Trace:
     if not (trace.kind == COMPUTE).any():
         raise CommandError(f"no task ran in {name}, so there is nothing to say about it")
     return trace
+
+
+def of_notes(path: Path) -> Trace:
+    """Return the trace of a scheduler's notes."""
+    from course.recorded import build, read_notes
+    from course.trace import TraceError
+
+    try:
+        return build(read_notes(path))[0]
+    except (ValueError, RuntimeError, LookupError, TypeError) as error:
+        raise TraceError(f"{path.name} does not hold the notes of a recorder: {error}") from error
 
 
 def new_file(name: str, suffixes: tuple[str, ...]) -> Path:

@@ -268,7 +268,8 @@ def test_scheduler_that_records_itself(place):
             f"from distributed import Client; c = Client(scheduler_file={str(file)!r}); c.submit(len, 'ab').result()"
         )
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60, **options)
-        assert (place.folder / "läuft-2.parquet.notes").exists()
+        command = [sys.executable, "-m", "course", "diagnose", "läuft-2.parquet.notes", "--json"]
+        subprocess.run(command, check=True, timeout=120, **options)
         processes[0].terminate()
         processes[0].wait(60)
     finally:
