@@ -10,8 +10,8 @@ learn otherwise (bytes of transfers, attempts that failed), so that nothing is l
 
     COURSE_RECORD=run.parquet dask scheduler --preload course.measure.recorder
 
-  Until then the notes are in ``run.parquet.notes``, which ``course diagnose`` and ``course whatif`` read, too, while the
-  scheduler runs. Nothing is overwritten: a name that is taken gets a number.
+  Until then the notes are in ``run.parquet.notes``, which ``course diagnose`` and ``course whatif`` read, too, while
+  the scheduler runs. Nothing is overwritten: a name that is taken gets a number.
 
 Plugins are sent *by value*, and the copy is used by programs that cannot import this package. So nothing of the package
 is used here but what is in this file, except by the third way, when it saves.
