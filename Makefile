@@ -30,7 +30,7 @@ help:
 	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
 	@echo 'make quick       the same without notebooks, browser and whatever measures (3 minutes)'
 	@echo 'make bench       the benchmarks: ours against a peer'
-	@echo 'make fidelity    how near the simulated Dask comes to the real one, on this machine (10 minutes)'
+	@echo 'make fidelity    whatif, and the simulated Dask, against the real one on this machine (20 minutes)'
 	@echo 'make notebooks   make the exercises from the solutions; execute every notebook anew'
 	@echo 'make clean       remove .venv'
 

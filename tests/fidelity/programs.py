@@ -18,7 +18,7 @@ import dask.bag
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-from distributed import Client, as_completed, wait
+from distributed import Client, as_completed
 
 from course.measure import slow_links
 
@@ -346,5 +346,3 @@ PROGRAMS = (
     Program("bag, words", bag, (*more(8), Change("parts × 4", {"merge": 4}, code={"parts": 15}))),
 )
 """What `whatif` is held to."""
-
-__all__ = ["PROGRAMS", "Change", "Program", "wait"]
