@@ -25,6 +25,7 @@ LAYERS = {
     "datafiles": 0,
     "domain": 0,
     "graph": 0,
+    "recorded": 0,
     "trace": 0,
     "tracefile": 0,
     "models": 1,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# What follows a hyphen and tells tasks of one kind apart: a number or a hash.
-_TOKEN = re.compile(r"-(?:\d+|[0-9a-f]{16,})(?=-|$)")
+# What follows a hyphen and tells tasks of one kind apart: a UUID (of impure tasks), a number or a hash.
+_TOKEN = re.compile(r"-(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+|[0-9a-f]{16,})(?=-|$)")
 
 
 def key_prefix(name: str) -> str:
@@ -23,6 +23,8 @@ def key_prefix(name: str) -> str:
     --------
     >>> key_prefix("load-7"), key_prefix("('read-parquet-0123456789abcdef0123456789abcdef', 3)")
     ('load', 'read-parquet')
+    >>> key_prefix("load-08324b7c-426e-4426-a7a1-4a20441b356d-3")
+    'load'
 
     Notes
     -----
