@@ -16,11 +16,14 @@ RUN := $(BIN)/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Exercises have holes, and are meant to fail. What measures runs by itself, one thing at a time; all else on every core.
+# Exercises have holes, and are meant to fail. What measures runs by itself, one thing at a time; all else on every core,
+# in the order of tests/conftest.py, a file in one process.
 # A selection (ARGS="-k queueing") may leave nothing to one of the two: pytest's 5 says so, and is no failure.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
-TOGETHER := -n logical --maxprocesses 8 --dist loadfile course tests --ignore=tests/measured --ignore=tests/browser
-ALONE := notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions tests/measured tests/browser
+TOGETHER := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+	course tests --ignore=tests/measured --ignore=tests/browser/test_whole_chapter.py
+ALONE := notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions \
+	tests/measured tests/browser/test_whole_chapter.py
 
 .PHONY: help lab check test quick bench fidelity notebooks setup clean
 
@@ -47,7 +50,7 @@ test: setup
 
 quick: setup
 	@"$(RUN)" -m ruff check course tests
-	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) $(ARGS)
+	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) --ignore=tests/browser $(ARGS)
 
 bench: setup
 	@"$(RUN)" tests/bench $(ARGS)
