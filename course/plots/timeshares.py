@@ -75,7 +75,7 @@ def _label(axes: Axes, labels: list[tuple[float, str]], right: float, top: float
     if len(heights):
         heights = np.minimum(heights, top - gap * np.arange(len(heights))[::-1])
     for height, (_, name) in zip(heights, sorted(labels), strict=True):
-        colour = LOOK[name][0] if name not in ("imbalance", "dependencies") else COLOURS["grey"]
+        colour = LOOK[name][0] if name not in ("imbalance", "dependencies", "client") else COLOURS["grey"]
         axes.annotate(name, (right, height), xytext=(6, 0), textcoords="offset points", color=colour, va="center",
                       annotation_clip=False, fontweight="bold")  # fmt: skip
 
