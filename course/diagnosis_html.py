@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 #: Colours of the shares, the ones of the figures (`course.plots.timeshares.LOOK`).
 COLOURS = {
-    "compute": "#0072B2", "disk": "#7B4FA3", "deserialize": "#1F2937", "transfer": "#D55E00",
-    "scheduling": "#E69F00", "placement": "#009E73", "imbalance": "#94A3B8", "dependencies": "#CBD5E1",
-    "client": "#E7E0D0",
+    "compute": "#0072B2", "disk": "#AA4E8A", "deserialize": "#1F2937", "transfer": "#D55E00",
+    "scheduling": "#E69F00", "placement": "#009E73", "imbalance": "#CBD5E1", "dependencies": "#E8ECF1",
+    "client": "#F4F1EA",
 }  # fmt: skip
 
 

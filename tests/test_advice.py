@@ -145,3 +145,10 @@ def test_the_figure_shows_all_four(name):
     assert max(bar.get_width() for bar in bars) == pytest.approx(
         max(max(group.seconds, group.blame) for group in found.groups)
     )
+
+
+def test_the_page_has_the_colours_of_the_figures():
+    from course import diagnosis_html
+    from course.plots.timeshares import LOOK
+
+    assert {name: colour for name, (colour, _) in LOOK.items()} == diagnosis_html.COLOURS
