@@ -330,7 +330,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
     columns["start"][rows] = np.minimum(begin, columns["stop"][rows])
     if any(len(part["start"]) for part in parts):
         columns = {name: np.concatenate([part[name] for part in (columns, *parts)]) for name in COLUMNS}
-    return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated")
+    return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated", submitted=trace.submitted)
 
 
 # ---- the changes
