@@ -93,7 +93,8 @@ def recorded_costs(trace: Trace) -> Costs:
     submissions = _submissions(trace, stop, ran)
     zero = np.zeros(n)
     if trace.origin == "simulated":
-        return Costs(trace.cluster, zero, zero, zero, submissions, order)
+        # Its stragglers took the time that they took already.
+        return Costs(trace.cluster.replace(stragglers=(0.0, 1.0)), zero, zero, zero, submissions, order)
 
     free, ready = _thread_free(trace), np.maximum(ready_times(trace), trace.submitted)
     enabled = np.fmax(free, ready)
@@ -121,18 +122,48 @@ def recorded_costs(trace: Trace) -> Costs:
     return Costs(cluster, lag, disk, deserialize, submissions, order)
 
 
+def clock_skew(trace: Trace) -> float:
+    """Return by how much the clocks of a run's workers differ at the least [s].
+
+    That is the largest time by which a task began before one of its inputs was made: no task does, so the clocks are
+    to blame. 0 if none did.
+
+    Examples
+    --------
+    >>> from course.graph import chain
+    >>> clock_skew(Trace([0, 1], [0, 1], [0, 0], [0, 0], [0.0, 0.75], [1.0, 2.0], graph=chain(2), cluster=Cluster(2),
+    ...                  origin="measured"))
+    0.25
+    """
+    start, stop = trace.task_times()
+    reader = np.repeat(np.arange(len(start)), np.diff(trace.graph.indptr))
+    early = stop[trace.graph.indices] - start[reader]
+    return max(0.0, float(np.nan_to_num(early).max(initial=0.0)))
+
+
 def _submissions(trace: Trace, stop: np.ndarray, ran: np.ndarray) -> Submissions:
     """Say for each occasion how many tasks had ended, and how long ago the last of them had."""
     begin = float(trace.start.min())
-    submitted = np.maximum(trace.submitted, begin)
-    times, occasion = np.unique(submitted, return_inverse=True)
+    times, occasion = np.unique(np.maximum(trace.submitted, begin), return_inverse=True)
+    occasion = occasion.reshape(-1)
+    # Clocks differ: nothing was submitted after it began, nor before what was submitted earlier.
+    start, _ = trace.task_times()
+    np.minimum.at(times, occasion[ran], start[ran])
+    times = np.minimum.accumulate(times[::-1])[::-1]
+    # Nor is a task submitted before what it reads; that can seem so where a task was submitted again.
+    graph = trace.graph
+    reader = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+    if (occasion[graph.indices] > occasion[reader]).any():
+        for task in graph.topological_order[::-1].tolist():
+            before = graph.predecessors(task)
+            occasion[before] = np.minimum(occasion[before], occasion[task])
     weight = np.zeros(len(stop))
     weight[ran] = 1.0
     ended = np.sort(stop[ran])
     before = np.cumsum(np.bincount(occasion, weight, len(times))) - np.bincount(occasion, weight, len(times))
     after = np.minimum(np.searchsorted(ended, times, "right"), np.maximum.accumulate(before)).astype(np.int64)
     since = np.concatenate([[begin], ended])[after]
-    return Submissions(occasion.reshape(-1), after.astype(float), np.maximum(times - since, 0.0), weight)
+    return Submissions(occasion, after.astype(float), np.maximum(times - since, 0.0), weight)
 
 
 def _thread_free(trace: Trace) -> np.ndarray:

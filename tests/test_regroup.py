@@ -61,9 +61,7 @@ def merged_by_hand(graph: TaskGraph, group: list[int]) -> list[tuple]:
                 if group[p] != g:
                     edges[group[p]] = edges.get(group[p], 0.0) + size
         name = graph.name(inside[0]) if graph.names is not None else str(g)
-        rows.append(
-            (sum(graph.duration[i] for i in inside), sum(graph.output_size[i] for i in handed_on), edges, name)
-        )
+        rows.append((sum(graph.duration[i] for i in inside), sum(graph.output_size[i] for i in handed_on), edges, name))
     if graph.edge_size is None:  # all read the whole
         rows = [(d, size, {p: rows[p][1] for p in edges}, name) for d, size, edges, name in rows]
     return rows

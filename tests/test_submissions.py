@@ -1,4 +1,4 @@
-"""Tasks that are submitted later: list scheduling against a plain event loop, Dask's policy by what must always hold."""
+"""Tasks that are submitted later: list scheduling against a plain event loop, Dask's policy by what must hold."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def plain_list(graph, cluster, priority, submissions):
                 comes[j] = now + submissions.pause[j]
 
     def is_ready(i):
-        return i in submitted and start[i] is None and i not in line and known.issuperset(graph.predecessors(i).tolist())
+        return (
+            i in submitted and start[i] is None and i not in line and known.issuperset(graph.predecessors(i).tolist())
+        )
 
     announce()
     while True:
@@ -74,7 +76,9 @@ def plain_list(graph, cluster, priority, submissions):
         running = [i for i in range(n) if stop[i] is not None and i not in ended]
         hear = [i for i in ended if i not in known]
         instants = [stop[i] for i in running] + [stop[i] + cluster.release_delay for i in hear]
-        instants += [comes[j] for j in comes if any(submissions.occasion[i] == j and i not in submitted for i in range(n))]
+        instants += [
+            comes[j] for j in comes if any(submissions.occasion[i] == j and i not in submitted for i in range(n))
+        ]
         instants += [comes[j] for j in comes if comes[j] > now]
         if not instants:
             return start, stop

@@ -93,7 +93,6 @@ class Submissions:
         n = len(graph)
         return cls(np.zeros(n, np.int64), np.zeros(1), np.zeros(1), np.ones(n))
 
-
     def check(self, graph: TaskGraph) -> None:
         """Raise `ValueError` unless these are submissions of a graph, and none would wait for ever."""
         if len(self.occasion) != len(graph):
