@@ -75,9 +75,11 @@ def recorded_costs(trace: Trace) -> Costs:
     less the time in which its worker fetches data, reads what it spilled or unpacks the task, is its *lag*. Where its
     thread is what it waited for last, the worker had the task already, and the lag is what it needs to go on to the
     next. Where an input is what it waited for last, messages to the scheduler and back lie in between; what these
-    tasks lose beyond the usual lag is the *release delay* (its median). The *scheduler's overhead* a task, which tasks
-    cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no longer
-    than the time a task in the stretches in which most tasks were handed out.
+    tasks lose beyond the usual lag is the *release delay* (its median; of tasks that became ready together the first
+    counts, for the others may have waited for the scheduler, or to be stolen). The *scheduler's overhead* a task, which
+    tasks cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no
+    longer than the time a task in the stretches in which most tasks were handed out. Where no task waited for a thread,
+    as in a chain, all that is lost is taken for messages.
 
     The *latency* is what small transfers took beyond their bytes, at the rate of the fastest ones. The *bandwidth* is
     that of a worker's link, however many transfers share it: bytes over the time in which any of them ran, less the
@@ -107,11 +109,11 @@ def recorded_costs(trace: Trace) -> Costs:
     on_worker = ran[free[ran] > ready[ran]]
     usual = float(lag[on_worker].mean()) if len(on_worker) else 0.0
     overhead = 0.0
-    if len(ran) > FEWEST:
+    if len(on_worker) >= FEWEST:  # where all wait for inputs, it cannot be told from messages
         overhead = min(float(np.quantile(lag[ran], 0.1)), _pace(start[ran], trace.cluster.slots))
     release = 0.0
     if len(by_message) >= FEWEST:
-        release = max(0.0, float(np.median(lag[by_message])) - usual - overhead)
+        release = max(0.0, float(np.median(_first_of(ready[by_message], lag[by_message]))) - usual - overhead)
         lag[by_message] = np.minimum(lag[by_message], usual)  # what messages cost is in the release delay
     first = ran[(ready[ran] <= begin) & np.isnan(free[ran])]
     lag[first] = np.minimum(lag[first], usual)  # when the first tasks could have begun cannot be told
@@ -120,6 +122,13 @@ def recorded_costs(trace: Trace) -> Costs:
         latency=latency, bandwidth=bandwidth, scheduler_overhead=overhead, release_delay=release
     )
     return Costs(cluster, lag, disk, deserialize, submissions, order)
+
+
+def _first_of(ready: np.ndarray, lag: np.ndarray) -> np.ndarray:
+    """Return the least lag of the tasks that became ready together, for each such instant."""
+    order = np.argsort(ready, kind="stable")
+    first = np.flatnonzero(np.diff(ready[order], prepend=-np.inf) > 0)
+    return np.minimum.reduceat(lag[order], first)
 
 
 def clock_skew(trace: Trace) -> float:
