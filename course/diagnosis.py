@@ -487,7 +487,7 @@ def _who_is_waited_for(
         return "one long task", f"{lost}, mostly while {name!r} ran: {seconds:.3g} s, {share:.0%} of the run."
 
     name = max(NONE_READY, key=shares.__getitem__)
-    return name, f"{lost}; the tasks named {worst.prefix!r} have {worst.blame / total:.0%} of the blame."
+    return name, f"{lost}; the tasks named {worst.prefix!r} have {worst.blame / (total or 1.0):.0%} of the blame."
 
 
 def _path(trace: Trace) -> list[Step]:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from course.cluster import Cluster
-from course.costs import Costs, recorded_costs
+from course.costs import Costs, clock_skew, recorded_costs
 from course.domain import scalar, whole
 from course.graph import CycleError, TaskGraph, merge_tasks, neighbours, split_tasks
+from course.graph.taskgraph import MOST
 from course.simulate.dask.policy import Dask
 from course.simulate.lists import POLICIES, List, Policy
 from course.simulate.runs import SIMULATORS, Simulator, run
@@ -23,6 +24,13 @@ REMOVABLE = ("transfer", "disk", "deserialize", "overhead", "client")
 
 DASK_UP_TO = 100_000
 """Up to so many tasks, Dask's own scheduler is simulated by default; beyond, list scheduling in the recorded order."""
+
+MOST_WORKERS, MOST_THREADS, MOST_PARTS = 10**6, 10**9, 10**9
+MOST_PAIRS = 10_000
+"""Of so many workers at most, each pair has a latency or a bandwidth of its own."""
+
+SKEW = 0.005
+"""Clocks that differ by less [s] are not worth a word."""
 
 MOST_RUNS, TASKS_TO_RUN = 7, 20_000
 """A replay is repeated so many times at most, and with no more than so many tasks in all."""
@@ -49,6 +57,8 @@ class WhatIf:
         One replay without.
     changes : str
         The changes, in words.
+    skew : float
+        By how much the clocks of the recorded workers differ at the least [s]: see `course.costs.clock_skew`.
     """
 
     makespan: float
@@ -59,6 +69,7 @@ class WhatIf:
     trace: Trace = field(repr=False)
     baseline: Trace = field(repr=False)
     changes: str
+    skew: float = 0.0
 
     @property
     def error(self) -> float:
@@ -67,11 +78,15 @@ class WhatIf:
 
     def __str__(self) -> str:
         low, high = self.interval
+        doubt = ""
+        if self.skew > max(SKEW, 0.01 * self.recorded):
+            doubt = f"\n  doubtful: a task began {self.skew:.3g} s before its input was made, so the clocks differ"
         return (
             f"what if: {self.changes}\n"
             f"  {self.makespan:.3g} s ({low:.3g} to {high:.3g} s) instead of {self.recorded:.3g} s:"
             f" {self.ratio:.2f} of the time\n"
             f"  replayed without the changes: {self.replayed:.3g} s ({self.error:+.1%} off)"
+            f"{doubt}"
         )
 
     __repr__ = __str__
@@ -107,7 +122,7 @@ def whatif(
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
         As `course.simulate.run` takes it. Default: Dask's own scheduler up to 100,000 tasks, and list scheduling in the
-        recorded order ("list") beyond.
+        recorded order ("list") beyond, and where workers failed.
     split, merge : int or mapping of str to int, optional
         Cut each task into so many equal parts; make so many neighbouring tasks of a layer one. Of all tasks, or by key
         prefix (or the name of one task).
@@ -129,7 +144,7 @@ def whatif(
     Raises
     ------
     ValueError
-        If no task ran; a change that is not possible, with what is.
+        If no task ran, or none took any time; a change that is not possible, with what is.
 
     Examples
     --------
@@ -206,16 +221,18 @@ class Replayer:
         if said:
             changed = [after.run(policy, self.seed + k, deal=runs > 1) for k in range(min(runs, _runs(after.graph)))]
         replayed = float(np.median([each.makespan for each in baselines]))
+        if not (replayed and trace.makespan):
+            raise ValueError("no task of this trace took any time, so nothing can be replayed: record a run that lasts")
         times = np.array([each.makespan for each in changed])
         middle = int(np.argsort(times, kind="stable")[len(times) // 2])
-        factor = trace.makespan / replayed if replayed else 1.0
-        slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
-        ratio = float(np.median(times)) / replayed if replayed else 1.0
+        factor = trace.makespan / replayed
+        slack = 1 + abs(replayed / trace.makespan - 1)
+        ratio = float(np.median(times)) / replayed
         interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
         return WhatIf(
             makespan=ratio * trace.makespan, interval=interval, ratio=ratio, recorded=trace.makespan,
             replayed=replayed, trace=changed[middle], baseline=baselines[0],
-            changes="; ".join(said) or "nothing changed",
+            changes="; ".join(said) or "nothing changed", skew=clock_skew(trace),
         )  # fmt: skip
 
 
@@ -230,6 +247,7 @@ class _Replay:
 
     graph: TaskGraph
     costs: Costs
+    overheads: bool = False  # whether its trace has rows for the time that the scheduler took
 
     @cached_property
     def layer(self) -> np.ndarray:
@@ -241,8 +259,13 @@ class _Replay:
         """Return the recorded program."""
         costs = recorded_costs(trace)
         start, stop = trace.task_times()
-        graph = trace.graph.replace(duration=np.nan_to_num(stop - start) * _speeds(trace))
-        return cls(graph, costs)
+        seconds = np.nan_to_num(stop - start) * _speeds(trace)
+        if trace.origin == "simulated":
+            # Differences of times are not exact: where a task took what its graph says, so it does again.
+            same = np.abs(seconds - trace.graph.duration) <= 1e-9 * (1 + trace.makespan)
+            seconds = np.where(same & ~np.isnan(start), trace.graph.duration, seconds)
+        graph = trace.graph.replace(duration=seconds)
+        return cls(graph, costs, trace.origin == "simulated")
 
     def run(self, policy: Policy | Simulator | None, seed: int, *, deal: bool) -> Trace:
         """Return the trace of a replay; if its lags are dealt anew, each task has that of any one of its layer."""
@@ -251,12 +274,17 @@ class _Replay:
         before = lag + costs.disk + costs.deserialize
         graph = self.graph.replace(duration=self.graph.duration + before)
         trace = run(graph, costs.cluster, self._policy(policy), seed)
-        return _with_rows(trace, self.graph, lag, costs)
+        return _with_rows(trace, self, lag)
 
     def _policy(self, policy: Policy | Simulator | None) -> Policy | Simulator:
         costs = self.costs
         if policy is None:
-            policy = "dask" if len(self.graph) <= DASK_UP_TO else "list"
+            policy = "dask" if len(self.graph) <= DASK_UP_TO and not costs.cluster.failures else "list"
+        if isinstance(policy, type) or (isinstance(policy, str) and policy not in {*POLICIES, *SIMULATORS}):
+            raise ValueError(
+                f"policy is {policy!r:.80}; it must be one of {', '.join([*POLICIES, *SIMULATORS])}, an array,"
+                " a function or an object with a method simulate"
+            )
         if isinstance(policy, str) and policy == "dask":
             policy = Dask()
         if isinstance(policy, Dask):
@@ -287,7 +315,7 @@ def _speeds(trace: Trace) -> np.ndarray | float:
 def _layers(graph: TaskGraph) -> np.ndarray:
     """Return the number of each task's group, as Dask has them: a layer of a collection, or a prefix."""
     if graph.names is None:
-        return np.zeros(len(graph), np.int64)
+        return (np.diff(graph.indptr) > 0).astype(np.int64)  # as for the simulated Dask
     prefixes, prefix = graph.prefixes
     known: dict[str, int] = {}
     groups = np.empty(len(graph), np.int64)
@@ -306,10 +334,11 @@ def _shuffled(values: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
     return shuffled
 
 
-def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) -> Trace:
-    """Return a simulated trace as a recorder would have it: what comes before a task's work in rows of its own."""
-    # The simulators put a row for each time that the scheduler took, if any, at the end.
-    kept = slice(int(np.count_nonzero(trace.kind != OVERHEAD)))
+def _with_rows(trace: Trace, replay: _Replay, lag: np.ndarray) -> Trace:
+    """Return a simulated trace as the recorded one was: what comes before a task's work in rows of its own."""
+    # The simulators put a row for each time that the scheduler took, if any, at the end. A recorder does not see it.
+    kept = slice(len(trace) if replay.overheads else int(np.count_nonzero(trace.kind != OVERHEAD)))
+    costs = replay.costs
     columns = {name: getattr(trace, name)[kept] for name in COLUMNS}
     columns["start"] = columns["start"].copy()
     rows = np.flatnonzero(columns["kind"] == COMPUTE)
@@ -331,7 +360,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
     columns["start"][rows] = np.minimum(begin, columns["stop"][rows])
     if any(len(part["start"]) for part in parts):
         columns = {name: np.concatenate([part[name] for part in (columns, *parts)]) for name in COLUMNS}
-    return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated")
+    return Trace(**columns, graph=replay.graph, cluster=trace.cluster, origin="simulated", submitted=trace.submitted)
 
 
 # ---- the changes
@@ -346,7 +375,7 @@ def _changed(before: _Replay, changes: Mapping[str, Any]) -> tuple[_Replay, list
         ("scheduler_overhead", _overhead),
     ):  # fmt: skip
         value = changes.get(name)
-        if value is None or (isinstance(value, Collection) and not len(value)):
+        if value is None or (isinstance(value, (str, tuple, list, set, dict)) and not len(value)):
             continue
         after = change(after, value)
         said.append(f"{name.replace('_', ' ')} {_words(value)}")
@@ -365,7 +394,17 @@ def _changed(before: _Replay, changes: Mapping[str, Any]) -> tuple[_Replay, list
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {each}" for key, each in value.items())
-    return value if isinstance(value, str) else ", ".join(value) if isinstance(value, Collection) else str(value)
+    return ", ".join(value) if isinstance(value, (tuple, list, set, frozenset)) else str(value)
+
+
+def _words_of(name: str, value: Any) -> list[str]:
+    """Return a word, or several, as a list."""
+    one = isinstance(value, (str, bytes)) or not isinstance(value, Collection) or getattr(value, "ndim", 1) == 0
+    words = [value] if one else list(value)
+    wrong = [word for word in words if not isinstance(word, str)]
+    if wrong:
+        raise ValueError(f"{name} holds {wrong[0]!r:.80}; it must be a word, or several in a list")
+    return words
 
 
 def _factor(name: str, value: Any, present: Any) -> Any:
@@ -384,10 +423,10 @@ def _factor(name: str, value: Any, present: Any) -> Any:
 
 def _resized(cluster: Cluster, workers: Any, threads: Any) -> Cluster:
     """Return a cluster of another size; new workers are like the old ones, in turn."""
-    count = cluster.workers if workers is None else whole("workers", workers, low=1)
+    count = cluster.workers if workers is None else whole("workers", workers, low=1, high=MOST_WORKERS)
     per_worker = np.resize(cluster.threads_per_worker, count)
     if threads is not None:
-        per_worker = np.full(count, whole("threads", threads, low=1))
+        per_worker = np.full(count, whole("threads", threads, low=1, high=MOST_THREADS))
     same = per_worker.min() == per_worker.max()
     changes: dict[str, Any] = {"workers": count, "threads": int(per_worker[0]) if same else per_worker}
     if count != cluster.workers:
@@ -397,8 +436,16 @@ def _resized(cluster: Cluster, workers: Any, threads: Any) -> Cluster:
             if value.ndim == 1:
                 changes[name] = np.resize(value, count)
             elif value.ndim == 2:
-                pick = np.resize(np.arange(cluster.workers), count)
-                changes[name] = value[np.ix_(pick, pick)]
+                if count > MOST_PAIRS:
+                    raise ValueError(
+                        f"workers is {count}; each pair of this run's has its own {name}, so at most {MOST_PAIRS:,}"
+                    )
+                receiver = np.resize(np.arange(cluster.workers), count)
+                source = np.repeat(receiver[:, None], count, axis=1)
+                # Between two that are like the same one it is not as within that one, but as from its neighbour.
+                twins = (source == receiver) & ~np.eye(count, dtype=bool)
+                source = np.where(twins, (receiver + 1) % cluster.workers, source)
+                changes[name] = value[source, receiver]
     return cluster.replace(**changes)
 
 
@@ -423,10 +470,14 @@ def _each(graph: TaskGraph, name: str, value: Any, otherwise: float, check: Call
     return numbers
 
 
+def _count(name: str, value: Any) -> int:
+    return whole(name, value, low=1, high=MOST_PARTS)
+
+
 def _even(replay: _Replay, which: str | Collection[str]) -> _Replay:
     duration, size = replay.graph.duration.copy(), replay.graph.output_size.copy()
     disk, deserialize = replay.costs.disk.copy(), replay.costs.deserialize.copy()
-    for prefix in [which] if isinstance(which, str) else which:
+    for prefix in _words_of("even", which):
         tasks = _selected(replay.graph, "even", prefix)
         for array in (duration, size, disk, deserialize):
             array[tasks] = array[tasks].mean()
@@ -436,11 +487,15 @@ def _even(replay: _Replay, which: str | Collection[str]) -> _Replay:
 
 def _speed(replay: _Replay, value: Any) -> _Replay:
     factor = _each(replay.graph, "speed", value, 1.0, lambda name, each: scalar(name, each, above=0))
-    return replace(replay, graph=replay.graph.replace(duration=replay.graph.duration / factor))
+    with np.errstate(over="ignore"):
+        duration = replay.graph.duration / factor
+    if not duration.sum() <= MOST:
+        raise ValueError(f"speed is {value!r:.80}; tasks that are so slow would take longer than {MOST:g} s")
+    return replace(replay, graph=replay.graph.replace(duration=duration))
 
 
 def _merge(replay: _Replay, value: Any) -> _Replay:
-    size = _each(replay.graph, "merge", value, 1, lambda name, each: whole(name, each, low=1)).astype(np.int64)
+    size = _each(replay.graph, "merge", value, 1, _count).astype(np.int64)
     names = replay.graph.names or [f"task-{i}" for i in range(len(replay.graph))]
     group, count = np.empty(len(size), np.int64), 0
     for each in np.unique(size):
@@ -473,11 +528,11 @@ def _regrouped(replay: _Replay, graph: TaskGraph, group: np.ndarray) -> _Replay:
         costs.cluster, np.bincount(group, costs.lag, count) / members, np.bincount(group, costs.disk, count),
         np.bincount(group, costs.deserialize, count), submissions, np.argsort(np.argsort(order, kind="stable")),
     )  # fmt: skip
-    return _Replay(graph, costs)
+    return replace(replay, graph=graph, costs=costs)
 
 
 def _split(replay: _Replay, value: Any) -> _Replay:
-    parts = _each(replay.graph, "split", value, 1, lambda name, each: whole(name, each, low=1)).astype(np.int64)
+    parts = _each(replay.graph, "split", value, 1, _count).astype(np.int64)
     graph, origin = split_tasks(replay.graph, parts)
     costs, share = replay.costs, 1 / parts[origin]
     submissions = replace(
@@ -488,11 +543,11 @@ def _split(replay: _Replay, value: Any) -> _Replay:
         costs.cluster, costs.lag[origin], costs.disk[origin] * share, costs.deserialize[origin] * share, submissions,
         order,
     )  # fmt: skip
-    return _Replay(graph, costs)
+    return replace(replay, graph=graph, costs=costs)
 
 
 def _remove(replay: _Replay, kinds: str | Collection[str]) -> _Replay:
-    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    kinds = _words_of("remove", kinds)
     unknown = [kind for kind in kinds if kind not in REMOVABLE]
     if unknown:
         raise ValueError(f"remove holds {unknown[0]!r}; it must hold some of {', '.join(REMOVABLE)}")
@@ -521,7 +576,7 @@ def _overhead(replay: _Replay, value: Any) -> _Replay:
     present = float(costs.lag[ran].mean()) if ran.any() else 0.0
     present = max(present, costs.cluster.scheduler_overhead)
     wanted = _factor("scheduler_overhead", value, present)
-    wanted = scalar("scheduler_overhead", float(wanted), low=0)
+    wanted = scalar("scheduler_overhead", wanted, low=0)
     if not present:
         return replace(replay, costs=replace(costs, cluster=costs.cluster.replace(scheduler_overhead=wanted)))
     factor = wanted / present

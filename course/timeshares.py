@@ -72,7 +72,7 @@ def time_shares(trace: Trace) -> TimeShares:
     Raises
     ------
     ValueError
-        If no task ran.
+        If no task ran, or the trace is but an instant.
 
     Examples
     --------
@@ -94,6 +94,8 @@ def time_shares(trace: Trace) -> TimeShares:
     if not (trace.kind == COMPUTE).any():
         raise ValueError("no task ran in this trace, so no thread's time went anywhere: record a run that computes")
     begin, end = float(trace.start.min()), float(trace.stop.max())
+    if begin == end:
+        raise ValueError("all rows of this trace are at one instant, so no time went anywhere: record a run that lasts")
     column, where, when, change = _changes(trace, begin)
     # Not a stable sort, which takes several times as long: at one instant the order does not matter.
     order = np.argsort(when)
