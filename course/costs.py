@@ -17,6 +17,9 @@ from course.trace import COMPUTE, DESERIALIZE, DISK, TRANSFER, Trace
 FEWEST = 3
 """So many tasks must show a delay for its median to be taken."""
 
+SKEW = 0.005
+"""Clocks that differ by less [s] are not worth a word."""
+
 SLOWEST_LINK = 1e3
 """Bytes a second below which no bandwidth is believed."""
 
@@ -138,8 +141,8 @@ def _first_of(ready: np.ndarray, lag: np.ndarray) -> np.ndarray:
 def clock_skew(trace: Trace) -> float:
     """Return by how much the clocks of a run's workers differ at the least [s].
 
-    That is the largest time by which a task began before one of its inputs was made: no task does, so the clocks are
-    to blame. 0 if none did.
+    That is the largest time by which a task began (the last time that it ran) before one of its inputs was made (the
+    first time): no task does, so the clocks are to blame. 0 if none did.
 
     Examples
     --------
@@ -148,10 +151,13 @@ def clock_skew(trace: Trace) -> float:
     ...                  origin="measured"))
     0.25
     """
-    start, stop = trace.task_times()
+    start, _ = trace.task_times()
+    rows = trace.kind == COMPUTE
+    made = np.full(len(start), np.inf)
+    np.minimum.at(made, trace.task[rows], trace.stop[rows])
     reader = np.repeat(np.arange(len(start)), np.diff(trace.graph.indptr))
-    early = stop[trace.graph.indices] - start[reader]
-    return max(0.0, float(np.nan_to_num(early).max(initial=0.0)))
+    early = made[trace.graph.indices] - start[reader]
+    return max(0.0, float(early[np.isfinite(early)].max(initial=0.0)))
 
 
 def _submissions(trace: Trace, stop: np.ndarray, ran: np.ndarray) -> Submissions:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course.costs import recorded_costs
+from course.costs import SKEW, clock_skew, recorded_costs
 from course.timeshares import SHARES, TimeShares, time_shares
 from course.trace import COMPUTE, DISK, KINDS, OVERHEAD, TRANSFER, Trace, worker_names
 
@@ -138,6 +138,21 @@ class Diagnosis:
     trace: Trace = field(repr=False)
 
     @cached_property
+    def doubts(self) -> list[str]:
+        """What in the trace cannot be, in words: clocks that differ, tasks that are missing."""
+        doubts, skew = [], clock_skew(self.trace)
+        if skew > max(SKEW, WORTH * self.makespan):
+            doubts.append(f"a task began {skew:.3g} s before its input was made, so the clocks of the workers differ")
+        elif self.bounds["lower"] > self.makespan * (1 + WORTH):
+            doubts.append("the run took less time than its longest path, so rows are wrong or missing")
+        reads = self.trace.graph.indices
+        start, _ = self.trace.task_times()
+        lost = np.unique(reads[np.isnan(start[reads]) & (self.trace.graph.duration[reads] > 0)])
+        if len(lost):
+            doubts.append(f"{len(lost):,} tasks whose results were read have no row, so rows are missing")
+        return doubts
+
+    @cached_property
     def sizes(self) -> Sizes:
         """How long tasks took, against what they cost beyond their work."""
         return _sizes(self.trace)
@@ -167,6 +182,7 @@ class Diagnosis:
         lines.append(f"at the least {bounds['lower']:.3g} s (work {bounds['work']:.3g} s, span {bounds['span']:.3g} s)")
         path = [f"{kind} {seconds:.3g} s" for kind, seconds in self.on_path().items() if seconds > 0]
         lines.append("critical path: " + ", ".join(path))
+        lines += [f"doubtful: {each}" for each in self.doubts]
         return "\n".join(lines)
 
     def report(self) -> str:
@@ -192,6 +208,7 @@ class Diagnosis:
             "seconds": dict(self.seconds),
             "shares": dict(self.shares),
             "bounds": dict(self.bounds),
+            "doubts": list(self.doubts),
             "critical_path": [
                 {**asdict(step), "name": self.trace.graph.name(step.task)} for step in self.critical_path
             ],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from course.cluster import Cluster
-from course.costs import Costs, clock_skew, recorded_costs
+from course.costs import SKEW, Costs, clock_skew, recorded_costs
 from course.domain import scalar, whole
 from course.graph import CycleError, TaskGraph, merge_tasks, neighbours, split_tasks
 from course.graph.taskgraph import MOST
@@ -28,9 +28,6 @@ DASK_UP_TO = 100_000
 MOST_WORKERS, MOST_THREADS, MOST_PARTS = 10**6, 10**9, 10**9
 MOST_PAIRS = 10_000
 """Of so many workers at most, each pair has a latency or a bandwidth of its own."""
-
-SKEW = 0.005
-"""Clocks that differ by less [s] are not worth a word."""
 
 MOST_RUNS, TASKS_TO_RUN = 7, 20_000
 """A replay is repeated so many times at most, and with no more than so many tasks in all."""
@@ -416,7 +413,8 @@ def _factor(name: str, value: Any, present: Any) -> Any:
                 raise ValueError
         except ValueError:
             raise ValueError(f"{name} is {value!r}; it must be a number, or a factor such as '2x'") from None
-        scaled = np.asarray(present, dtype=float) * scalar(name, factor, low=0)
+        factor = scalar(name, factor, above=0) if name == "bandwidth" else scalar(name, factor, low=0)
+        scaled = np.asarray(present, dtype=float) * factor
         return scaled if scaled.ndim else float(scaled)
     return value
 

@@ -276,3 +276,19 @@ def test_whatever_the_rows_are(trace):
     # Refused is only what nothing can be said of: no task, or none whose last run took any time.
     start, stop = trace.task_times()
     assert not said or not (stop > start).any(), said
+
+
+def test_diagnose_says_what_cannot_be():
+    right = base()
+    assert diagnose(right).doubts == []
+    assert "doubtful" not in str(diagnose(right))
+    apart = columns_of(right)
+    for name in ("start", "stop"):
+        apart[name] = apart[name] + np.where(right.worker == 1, -2.0, 0.0)
+    found = diagnose(measured(apart, right))
+    assert any("clocks" in doubt for doubt in found.doubts)
+    assert "doubtful: a task began" in str(found)
+    first = right.task != 0
+    fewer = measured({name: column[first] for name, column in columns_of(right).items()}, right)
+    assert any("1 tasks whose results were read" in doubt for doubt in diagnose(fewer).doubts)
+    assert found.to_dict()["doubts"] == found.doubts
