@@ -285,7 +285,9 @@ class _Replay:
         if isinstance(policy, str) and policy == "dask":
             policy = Dask()
         if isinstance(policy, Dask):
-            return replace(policy, rank=costs.order, group=self.layer, submissions=costs.submissions)
+            # What is left to chance goes as it went: of what a set gave the scheduler, the last was first.
+            shuffle = len(costs.order) - 1 - costs.order
+            return replace(policy, rank=costs.order, group=self.layer, submissions=costs.submissions, shuffle=shuffle)
         if isinstance(policy, str) and policy == "list":
             return List(costs.order.astype(float), costs.submissions)
         later = len(costs.submissions.after) > 1

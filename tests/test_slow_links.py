@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from distributed import wait
 
-from course.measure import cluster, slow_links
+from course.measure import cluster, record, slow_links
+from course.trace import TRANSFER
 
 
 def test_the_bandwidth_is_that_of_each_pair() -> None:
@@ -20,6 +22,18 @@ def test_the_bandwidth_is_that_of_each_pair() -> None:
         futures = [client.submit(len, made, workers=[there], key=f"len-{there}") for there in others]
         assert client.gather(futures) == [2_000_000, 2_000_000]
         assert 0.19 < time.perf_counter() - start < 0.39
+
+
+def test_a_recording_knows_the_bytes_of_each_transfer() -> None:
+    """Also where the scheduler knows a worker by another address than the one at which it listens."""
+    with cluster(2, processes=False, dashboard=False, local=True, **slow_links(50e6)) as client:
+        here, there = client.scheduler_info(n_workers=-1)["workers"]
+        with record(client) as run:
+            made = [client.submit(bytes, size, workers=[here], pure=False) for size in (300_000, 200_000)]
+            wait(made)
+            client.submit(len, made[0], workers=[there]).result()
+    trace = run.trace
+    assert 300_000 <= trace.size[trace.kind == TRANSFER].sum() < 301_000
 
 
 def test_the_scheduler_is_told() -> None:

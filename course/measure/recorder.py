@@ -190,7 +190,9 @@ class WorkerRecorder(WorkerPlugin):
     def tell(self, kind: str, *what: Any) -> None:
         """Send the scheduler a note."""
         try:
-            self.worker.log_event(TOPIC, [self.name, self.worker.address, kind, *what])
+            # The address by which the scheduler knows it: it can have another one to listen at.
+            address = self.worker.contact_address or self.worker.address
+            self.worker.log_event(TOPIC, [self.name, address, kind, *what])
             self.sent += 1
         except Exception:  # it would end the worker
             logging.getLogger("distributed.worker").exception("course record: a note is lost")

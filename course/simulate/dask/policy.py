@@ -53,6 +53,9 @@ class Dask:
         slow for large tangled graphs.
     submissions : Submissions, optional
         When tasks are submitted. Default: all at the beginning.
+    shuffle : array of int, shape (n,), optional
+        A permutation of 0 … n−1 that stands for the order of Python's sets, for example one in which a recorded run
+        went through them. Default: drawn from the seed.
 
     Raises
     ------
@@ -117,6 +120,7 @@ class Dask:
     known: ArrayLike | None = None
     rank: ArrayLike | None = None
     submissions: Submissions | None = None
+    shuffle: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         bounds = {"worker_saturation": 0.0, "steal_latency": 0.0, "unknown_duration": 0.0, "assumed_bandwidth": 0.0}
@@ -137,6 +141,8 @@ class Dask:
         n = len(graph)
         rng = generator(seed)
         shuffle, phase = rng.permutation(n), rng.random()
+        if self.shuffle is not None:
+            shuffle = _permutation("shuffle", self.shuffle, n)
         s, r = self._state(graph, cluster, shuffle, real_durations(graph, cluster, seed))
         interval = float(self.steal_interval)
         r = simulate(s, r, phase * interval, interval if self.stealing else np.inf)
@@ -262,9 +268,13 @@ def _rank(graph: TaskGraph, rank: ArrayLike | None) -> np.ndarray:
 
     if rank is None:
         return dask_order(graph)
-    values = _whole_numbers("rank", rank, len(graph))
-    if not np.array_equal(np.sort(values), np.arange(len(graph))):
-        raise ValueError(f"rank must be a permutation of the numbers 0 … {len(graph) - 1}, one for each task")
+    return _permutation("rank", rank, len(graph))
+
+
+def _permutation(name: str, value: ArrayLike, n: int) -> np.ndarray:
+    values = _whole_numbers(name, value, n)
+    if not np.array_equal(np.sort(values), np.arange(n)):
+        raise ValueError(f"{name} must be a permutation of the numbers 0 … {n - 1}, one for each task")
     return values.astype(np.int64)
 
 
