@@ -325,7 +325,7 @@ class PlainDask:
 
     def gather(self, task: int, dep: int, source: PlainWorker, worker: PlainWorker) -> None:
         begin = max(self.now, worker.link_free)
-        self.backbone_free = max(begin, self.backbone_free) + self.size[dep] / self.backbone
+        self.backbone_free = max(self.now, self.backbone_free) + self.size[dep] / self.backbone
         alone = begin + self.size[dep] / self.bandwidth[source.number][worker.number]
         worker.link_free = max(alone, self.backbone_free)
         there = worker.link_free + self.latency[source.number][worker.number]
