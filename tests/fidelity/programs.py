@@ -244,47 +244,47 @@ def make_part(index: int, rows: int) -> pd.DataFrame:
 
 
 def frame(client: Client, parts: int = 32) -> None:
-    """Group a table of 1.6 million orders by shop; to read 10,000 of them takes 15 ms, as over a network."""
-    rows = 1_600_000 // parts
+    """Group a table of 800,000 orders by shop; to read 10,000 of them takes 40 ms, as over a network."""
+    rows = 800_000 // parts
     table = dd.from_map(read_part, range(parts), rows=rows, meta=make_part(0, 1))
     table.assign(tax=table.amount * 0.2).groupby("shop").agg({"amount": ["mean", "max"], "tax": "sum"}).compute()
 
 
 def read_part(index: int, rows: int) -> pd.DataFrame:
     """Make a part, in a time that grows with its rows."""
-    time.sleep(0.015 * rows / 10_000)
+    time.sleep(0.04 * rows / 10_000)
     return make_part(index, rows)
 
 
 def shuffle(client: Client) -> None:
     """Set a new index by a shuffle of tasks, and add up."""
-    table = dd.from_map(slow_part, range(16), rows=40_000, meta=make_part(0, 1))
-    moved = table.shuffle("shop", npartitions=16, shuffle_method="tasks")
+    table = dd.from_map(slow_part, range(12), rows=10_000, meta=make_part(0, 1))
+    moved = table.shuffle("shop", npartitions=12, shuffle_method="tasks")
     moved.map_partitions(slow_sum, meta=("amount", "f8")).compute()
 
 
 def slow_part(index: int, rows: int) -> pd.DataFrame:
     """Make a part, as from a slow disk."""
-    time.sleep(0.12)
+    time.sleep(0.2)
     return make_part(index, rows)
 
 
 def slow_sum(part: pd.DataFrame) -> pd.Series:
     """Add up the amounts of each shop, slowly."""
-    time.sleep(0.12)
+    time.sleep(0.2)
     return part.groupby("shop").amount.sum()
 
 
 def bag(client: Client, parts: int = 60) -> None:
-    """Count words by length: a bag of 600 lines, 2 ms each."""
+    """Count words by length: a bag of 600 lines, 6 ms each."""
     lines = dask.bag.from_sequence([f"{'ab' * (i % 7)} {i}" for i in range(600)], npartitions=parts)
     lines.map_partitions(slow_lines).frequencies(split_every=8).compute()
 
 
 def slow_lines(lines: list[str]) -> list[int]:
-    """Return the lengths of lines, 2 ms a line."""
+    """Return the lengths of lines, 6 ms a line."""
     lines = list(lines)
-    time.sleep(0.002 * len(lines))
+    time.sleep(0.006 * len(lines))
     return [len(line) for line in lines]
 
 
