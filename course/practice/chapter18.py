@@ -260,15 +260,15 @@ EXERCISES = [
         title="When does rewriting pay?",
         points=2,
         minutes=8,
-        cases=[(10.0, 1.0, 0.8), (10.0, 3.0, 1.0), (1.0, 0.5, 0.49), (0.3, 1.0, 0.5)],
-        expected=lambda rewrite, before, after: math.ceil(rewrite / (before - after) - 1e-9),
+        cases=[(10.0, 1.0, 0.75), (10.0, 3.0, 1.0), (10.0, 1.0, 0.7), (0.3, 1.0, 0.5)],
+        expected=lambda rewrite, before, after: math.ceil(rewrite / (before - after)),
         behaviour="the fewest runs after which rewriting the files, once, has taken no more time than it has saved",
         mistakes={
             "runs are whole, and the last part of one must be run, too": (
                 lambda rewrite, before, after: rewrite / (before - after)
             ),
             "what is saved in a run is before − after": (
-                lambda rewrite, before, after: math.ceil(rewrite / before - 1e-9)
+                lambda rewrite, before, after: math.ceil(rewrite / before)
             ),
         },
         hints=(
