@@ -15,7 +15,9 @@ def test_files(tmp_path):
     times = chunks[chunks.column == "time"]
     assert rows == times.rows.sum()
     assert sorted(times.file) == ["2026-03-02.parquet", "2026-03-03.parquet", "2026-03-04.parquet"]
-    assert all(low[:10] == name[:10] == high[:10] for low, name, high in zip(times.low, times.file, times.high))
+    assert all(
+        low[:10] == name[:10] == high[:10] for low, name, high in zip(times.low, times.file, times.high, strict=True)
+    )
     users = pd.read_parquet(tmp_path / "users")
     assert users["user"].tolist() == list(range(20_000))
     assert 0.78 < (users["plan"] == "free").mean() < 0.82

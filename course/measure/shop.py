@@ -72,19 +72,23 @@ def write_shop(folder: str | Path, *, days: int = 8, copies: int = 1, typed: boo
     for number in range(days):
         first, end = np.searchsorted(day, [number, number + 1])
         part = log.slice(first, end - first)
-        many = pa.concat_tables([
-            part.set_column(2, "session", pc.cast(pc.add(part["session"], k * sessions), pa.int32()))
-            for k in range(copies)
-        ])
+        many = pa.concat_tables(
+            [
+                part.set_column(2, "session", pc.cast(pc.add(part["session"], k * sessions), pa.int32()))
+                for k in range(copies)
+            ]
+        )
         pq.write_table(many, folder / "logs" / f"{FIRST_DAY + number}.parquet")
         rows += len(many)
     _write_users(folder / "users", seed)
     rng = np.random.default_rng(seed + 1)
-    pages = pd.DataFrame({
-        "page": [f"/p/{k:04d}" for k in range(PAGES)],
-        "category": rng.choice([f"category {letter}" for letter in "ABCDEFGHIJKL"], PAGES),
-        "title": [f"Page number {k}" for k in range(PAGES)],
-    })
+    pages = pd.DataFrame(
+        {
+            "page": [f"/p/{k:04d}" for k in range(PAGES)],
+            "category": rng.choice([f"category {letter}" for letter in "ABCDEFGHIJKL"], PAGES),
+            "title": [f"Page number {k}" for k in range(PAGES)],
+        }
+    )
     pages.to_parquet(folder / "pages.parquet", index=False)
     return rows
 
@@ -92,12 +96,14 @@ def write_shop(folder: str | Path, *, days: int = 8, copies: int = 1, typed: boo
 def _write_users(folder: Path, seed: int) -> None:
     """Write the export of the users, in eight files."""
     rng = np.random.default_rng(seed)
-    users = pd.DataFrame({
-        "user": np.arange(USERS, dtype="int32"),
-        "plan": rng.choice(PLANS, USERS, p=SHARES),
-        "email": [f"user{k:05d}@mail.example" for k in range(USERS)],
-        "address": [bytes(each).hex() for each in rng.integers(0, 256, (USERS, 30), dtype=np.uint8)],
-    })
+    users = pd.DataFrame(
+        {
+            "user": np.arange(USERS, dtype="int32"),
+            "plan": rng.choice(PLANS, USERS, p=SHARES),
+            "email": [f"user{k:05d}@mail.example" for k in range(USERS)],
+            "address": [bytes(each).hex() for each in rng.integers(0, 256, (USERS, 30), dtype=np.uint8)],
+        }
+    )
     folder.mkdir()
     for k, part in enumerate(np.array_split(np.arange(USERS), 8)):
         users.iloc[part].to_parquet(folder / f"export-{k}.parquet", index=False)

@@ -267,9 +267,7 @@ EXERCISES = [
             "runs are whole, and the last part of one must be run, too": (
                 lambda rewrite, before, after: rewrite / (before - after)
             ),
-            "what is saved in a run is before − after": (
-                lambda rewrite, before, after: math.ceil(rewrite / before)
-            ),
+            "what is saved in a run is before − after": (lambda rewrite, before, after: math.ceil(rewrite / before)),
         },
         hints=(
             "Write the time of n runs with the old files, and with the new ones.",
