@@ -53,9 +53,8 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
 
 def finding(result: dict[str, Any]) -> str:
     """Say how large the largest partition is, how many are empty, and how busy the workers can be."""
-    held = " The largest is more than a worker's share: it alone holds the run up." * (
-        result["rows"][0] > 1.001 * result["fair"]
-    )
+    large = result["rows"][0] > 1.001 * result["fair"]
+    held = " The largest is more than a worker's share: it alone holds the run up." if large else ""
     return (
         f"The largest of {result['partitions']} partitions has {result['rows'][0]:.0%} of the rows, {result['empty']} "
         f"are empty; {result['workers']} workers are {result['busy']:.0%} busy.{held}"
