@@ -244,6 +244,8 @@ EXERCISES = [
         behaviour="the tasks of the peer-to-peer join: cuts of both sides, one barrier for each side, joins",
         mistakes={
             "each side has a barrier of its own, which is a task": 200 + 50 + 200,
+            "two sides, two barriers": 200 + 50 + 1 + 200,
+            "cutting is the first of three steps": 200 + 50,
             "the partitions of the small table are cut, too": 200 + 2 + 200,
             "what is cut must then be joined, a task for each output partition": 200 + 50 + 2,
         },
@@ -268,6 +270,9 @@ EXERCISES = [
                 lambda rewrite, before, after: rewrite / (before - after)
             ),
             "what is saved in a run is before − after": (lambda rewrite, before, after: math.ceil(rewrite / before)),
+            "where the quotient is whole, so many runs are enough": (
+                lambda rewrite, before, after: math.floor(rewrite / (before - after)) + 1
+            ),
         },
         hints=(
             "Write the time of n runs with the old files, and with the new ones.",
