@@ -23,6 +23,7 @@
 `record_messages`    every message of a run, and the transitions of every task, as a `Conversation`
 `metrics`            what scheduler and workers tell Prometheus; `metric_rates`: what changed between two readings
 `profile_tree`       what Dask's profiler saw, as a tree; `sample_stacks`: whole stacks at random instants
+`shop`               the files of a small shop, as programs leave them
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
