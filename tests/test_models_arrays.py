@@ -62,5 +62,5 @@ def test_memory_is_old_and_new_and_copies():
     ],
 )
 def test_outside_the_domain(call):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"axis|axes|chunk|depth|size|workers"):
         call()

@@ -42,7 +42,9 @@ def rechunk_pieces(shape: Sequence[int], before: Sequence[int], after: Sequence[
     Dask may go by way of intermediate chunks when there are very many. Counted here; chapter 19.
     """
     if not len(shape) == len(before) == len(after):
-        raise ValueError(f"shape, before and after have {len(shape)}, {len(before)} and {len(after)} axes, not the same")
+        raise ValueError(
+            f"shape, before and after have {len(shape)}, {len(before)} and {len(after)} axes, not the same"
+        )
     pieces = 1
     for axis, lengths in enumerate(zip(shape, before, after, strict=True)):
         length, old, new = (whole(f"axis {axis}", each, low=1) for each in lengths)
