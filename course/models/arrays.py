@@ -39,7 +39,7 @@ def rechunk_pieces(shape: Sequence[int], before: Sequence[int], after: Sequence[
     Notes
     -----
     A rechunk by tasks has a task for each piece, where the piece is not a whole old chunk, and one for each new chunk;
-    Dask may go by way of intermediate chunks when there are very many. Counted here; chapter 19.
+    Dask may go by way of intermediate chunks when there are very many. Derived here. Chapter 19.
     """
     if not len(shape) == len(before) == len(after):
         raise ValueError(
@@ -82,7 +82,8 @@ def halo_factor(chunk: Sequence[float], depth: float | Sequence[float]) -> float
 
     Notes
     -----
-    Ghost cells: a surface over a volume. Of chunks at an edge that is not closed it is a little less. Chapter 19.
+    Ghost cells: a surface over a volume. Of chunks at an edge that is not closed it is a little less. Derived here.
+    Chapter 19.
     """
     depths = list(depth) if isinstance(depth, Sequence) else [depth] * len(chunk)
     if len(depths) != len(chunk):
@@ -127,7 +128,8 @@ def rechunk_memory(size: float, workers: int, chunk: float, copies: float = 3.0,
     Notes
     -----
     For a rechunk in which each new chunk needs a piece of each old one: no old chunk can go before the last new one is
-    there, so that a worker holds its share of both. Threads of a worker multiply the second term. Chapter 19.
+    there, so that a worker holds its share of both. Threads of a worker multiply the second term. Derived here.
+    Chapter 19.
     """
     workers = whole("workers", workers, low=1)
     size, chunk, copies, graph = (
