@@ -88,7 +88,7 @@ def _trend_cases() -> list[Case]:
         Case(_blocks([12, 12], 2, 3, 1), says="two years of 2 x 3 cells"),
         Case(_blocks([12, 5, 7], 3, 3, 2, begin=1990.0), says="blocks of 12, 5 and 7 months that begin in 1990"),
         Case(_blocks([24], 1, 4, 3), says="one block of 24 months"),
-        Case(_blocks([1, 1, 1, 1], 2, 2, 4), says="four blocks of a month"),
+        Case(_blocks([2, 2, 3], 2, 2, 4), says="blocks of 2, 2 and 3 months"),
     ]
 
 
