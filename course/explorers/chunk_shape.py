@@ -39,8 +39,8 @@ def seconds(months: int, together: int, tile: tuple[int, int], rows: int, worker
         halo = models.halo_factor(tile, DEPTH)
         tasks += 3 * tiles
     size = months * ROWS * COLUMNS * BYTES
-    busy = min(workers, math.ceil(ROWS / rows))
-    work = size / RATE * (1 / workers + 1 / busy) / 2  # maps are shared by all, strips by so many
+    readers, busy = min(workers, blocks), min(workers, math.ceil(ROWS / rows))
+    work = size / RATE * (1 / readers + 1 / busy) / 2  # at most a worker for each block, then for each strip
     moved = size * (1 - 1 / workers) / LINK / workers
     return np.array([tasks * OVERHEAD, work, (halo - 1) * work, moved, tasks])
 
@@ -53,7 +53,8 @@ def compute(months: int, together: int, tile: str, rows: int, workers: int) -> d
     size = months * ROWS * COLUMNS * BYTES
     height, width = TILES[tile]
     busy = min(workers, math.ceil(ROWS / rows))
-    share = (1 + workers / busy) / 2  # of the old chunks all workers have one, of the new ones those that have a strip
+    readers = min(workers, math.ceil(months / together))
+    share = (workers / readers + workers / busy) / 2  # of the old chunks and of the new ones, of who has most
     chunk = max(together * height * width, months * rows * COLUMNS) * BYTES
     return {
         "parts": parts[:, :4],

@@ -40,6 +40,14 @@ def _shared_cuts_twice(shape: Sequence[int], before: Sequence[int], after: Seque
     return math.prod(a + b - 1 for a, b in zip(_counts(shape, before), _counts(shape, after), strict=True))
 
 
+def _added(shape: Sequence[int], before: Sequence[int], after: Sequence[int]) -> int:
+    return math.prod(a + b for a, b in zip(_counts(shape, before), _counts(shape, after), strict=True))
+
+
+def _the_larger(shape: Sequence[int], before: Sequence[int], after: Sequence[int]) -> int:
+    return math.prod(max(a, b) for a, b in zip(_counts(shape, before), _counts(shape, after), strict=True))
+
+
 # ---- 19.3 Time from tasks and work
 
 
@@ -155,6 +163,7 @@ EXERCISES = [
             "the axes multiply, they do not add": 44,
             "these are the new chunks; each of them is put together from four pieces": 40,
             "the columns are cut in two as well": 80,
+            "a chunk holds the twelve months of a year: the months are cut in 4, not in 48": 48 * 20 * 2,
         },
         hints=(
             "Count the cuts of both on each axis, then multiply.",
@@ -176,6 +185,10 @@ EXERCISES = [
             "that pairs every old chunk with every new one; most pairs have no cell in common": _every_pair,
             "these are the new chunks, not the pieces that they are put together from": _only_new,
             "where old and new chunks are cut at the same place, there is one cut, not two": _shared_cuts_twice,
+            "both begin at 0, and may have other cuts in common: count each place once": _added,
+            "where the cuts of one fall between those of the other, there are more pieces than either has chunks": (
+                _the_larger
+            ),
         },
         hints=(
             "The axes are independent of each other, so look at one of them first.",
@@ -274,6 +287,7 @@ EXERCISES = [
         mistakes={
             "the new chunks are there, too, before the old ones can go": (480 * _MAP / 16 + 36 * _MAP) / 1e6,
             "float32 has four bytes": 2 * _MEMORY,
+            "the workers share the array: N b / m": (2 * 480 * _MAP + 36 * _MAP) / 1e6,
             "the running task holds copies of its chunk besides": 2 * 480 * _MAP / 16 / 1e6,
         },
         hints=(
