@@ -5,6 +5,7 @@ value and what is allowed; an unstable queue raises `UnstableError`, which state
 """
 
 from course.domain import UnstableError
+from course.models.arrays import halo_factor, rechunk_memory, rechunk_pieces
 from course.models.balancing import (
     balls_in_bins_growth,
     balls_in_bins_max,
@@ -250,6 +251,7 @@ __all__ = [
     "graham_ratio",
     "gustafson",
     "halfin_whitt",
+    "halo_factor",
     "hedged_extra",
     "hedged_tail",
     "is_strict",
@@ -296,6 +298,8 @@ __all__ = [
     "quorum_availability",
     "quorum_latency",
     "quorum_latency_quantile",
+    "rechunk_memory",
+    "rechunk_pieces",
     "recomputed_tasks",
     "retry_amplification",
     "retry_storm",
