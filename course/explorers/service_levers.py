@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from course import simulate
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, Int
 
-_N = 3000
+_N = 6000
 _CALL, _ITEM = 0.03, 0.002  # seconds of a call, and more for each request in it
-_RARE, _PAUSE = 0.04, 0.6  # the share of calls that pause, and for how long
+_EVERY, _PAUSE = 25, 0.6  # one call in 25 pauses, for so many seconds
 _OBJECTIVE = 0.4
 _RNG = np.random.default_rng(21)
 _GAPS = _RNG.exponential(1.0, _N)  # for a load of one a second
-_PAUSES = _PAUSE * (_RNG.random((2, _N)) < _RARE)
+_PAUSES = _PAUSE * (np.arange(_EVERY) == _RNG.integers(_EVERY, size=(2, _N // _EVERY, 1))).reshape(2, _N)
 
 
 def compute(load: float, threads: int, most: int, wait: float, hedge: float) -> dict[str, Any]:
@@ -95,7 +95,8 @@ explorer = Explorer(
     presets={
         "One by one": {"most": 1},
         "Hedged": {"hedge": 0.12},
-        "Hedged too early": {"hedge": 0.05, "wait": 200.0, "most": 16, "load": 250.0},
+        "Hedged, twice the load": {"hedge": 0.12, "load": 200.0},
+        "Hedged, too much": {"hedge": 0.12, "load": 250.0},
         "Long waits": {"most": 16, "wait": 200.0, "hedge": 0.12},
     },
 )

@@ -76,11 +76,12 @@ def micro_batches(interarrival: ArrayLike, most: int, wait: float) -> Batches:
     """
     arrival = arrivals("interarrival", interarrival)
     most, wait = whole("most", most, low=1), scalar("wait", wait, low=0)
+    if most == 1:
+        return Batches(arrival, np.arange(len(arrival)))
     sent, batch, first = [], np.empty(len(arrival), dtype=np.int64), 0
     while first < len(arrival):
         limit = arrival[first] + wait
         after = min(first + most, int(np.searchsorted(arrival, limit, side="right")))
-        after = max(after, first + 1)  # an infinite wait is none, but rounding may be
         sent.append(arrival[after - 1] if after - first == most else limit)
         batch[first:after] = len(sent) - 1
         first = after
