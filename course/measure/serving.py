@@ -28,6 +28,8 @@ class Served:
     ----------
     arrival : array
         When each request was *meant* to arrive, whether or not anybody was late.
+    sent : array
+        When it was really given to its handler.
     stop : array
         When its answer was there, or its refusal.
     refused : array of bool
@@ -37,6 +39,7 @@ class Served:
     """
 
     arrival: np.ndarray
+    sent: np.ndarray
     stop: np.ndarray
     refused: np.ndarray
     answers: list[Any]
@@ -48,6 +51,11 @@ class Served:
     def latency(self) -> np.ndarray:
         """From the intended arrival to the answer at the client, of those that were answered [s]."""
         return (self.stop - self.arrival)[~self.refused]
+
+    @property
+    def lateness(self) -> float:
+        """By how much the generator was late, at most [s]: a busy event loop, or a busy machine."""
+        return float((self.sent - self.arrival).max())
 
     def good(self, within: float) -> np.ndarray:
         """Return whether each was answered within so many seconds, shape (requests,)."""
@@ -109,6 +117,7 @@ def serve(client: Client, interarrival: ArrayLike, services: Mapping[str, Handle
 
 async def _serve(gaps: np.ndarray, services: dict[str, Handler]) -> dict[str, Served]:
     n, arrival = len(gaps), np.cumsum(gaps)
+    sent = np.empty(n)
     stop = {name: np.full(n, np.nan) for name in services}
     refused = {name: np.zeros(n, dtype=bool) for name in services}
     answers: dict[str, list[Any]] = {name: [None] * n for name in services}
@@ -125,6 +134,7 @@ async def _serve(gaps: np.ndarray, services: dict[str, Handler]) -> dict[str, Se
     for i, instant in enumerate((origin + arrival).tolist()):
         if (ahead := instant - time.perf_counter()) > 0:
             await asyncio.sleep(ahead)
+        sent[i] = time.perf_counter() - origin
         asked += [asyncio.ensure_future(answer(name, i)) for name in services]
     await asyncio.gather(*asked)
-    return {name: Served(arrival, stop[name], refused[name], answers[name]) for name in services}
+    return {name: Served(arrival, sent, stop[name], refused[name], answers[name]) for name in services}

@@ -44,8 +44,9 @@ def test_a_generator_that_is_held_up_hides_nothing(client):
 
         time.sleep(0.1)  # on the event loop: all that come meanwhile are late
 
-    latency = serve(client, [0.01] * 5, {"a": handler})["a"].latency
-    assert latency[-1] > 0.4
+    served = serve(client, [0.01] * 5, {"a": handler})["a"]
+    assert served.latency[-1] > 0.4
+    assert served.lateness > 0.1
 
 
 def test_work_at_a_worker(client):
