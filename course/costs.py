@@ -20,6 +20,10 @@ FEWEST = 3
 SLOWEST_LINK = 1e3
 """Bytes a second below which no bandwidth is believed."""
 
+LARGE, ASSUMED_BANDWIDTH = 1e6, 1e8
+"""Bytes of a transfer that tells a bandwidth, and the bytes a second that are assumed where none is so large; Dask's
+scheduler begins with the same two."""
+
 
 @dataclass(frozen=True, eq=False)
 class Costs:
@@ -75,13 +79,15 @@ def recorded_costs(trace: Trace) -> Costs:
     less the time in which its worker fetches data, reads what it spilled or unpacks the task, is its *lag*. Where its
     thread is what it waited for last, the worker had the task already, and the lag is what it needs to go on to the
     next. Where an input is what it waited for last, messages to the scheduler and back lie in between; what these
-    tasks lose beyond the usual lag is the *release delay* (its median). The *scheduler's overhead* a task, which tasks
-    cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no longer
-    than the time a task in the stretches in which most tasks were handed out.
+    tasks lose beyond the usual lag is the *release delay* (its median; of tasks that became ready together the first
+    counts, for the others may have waited for the scheduler, or to be stolen). The *scheduler's overhead* a task, which
+    tasks cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no
+    longer than the time a task in the stretches in which most tasks were handed out. Where no task waited for a thread,
+    as in a chain, all that is lost is taken for messages.
 
     The *latency* is what small transfers took beyond their bytes, at the rate of the fastest ones. The *bandwidth* is
     that of a worker's link, however many transfers share it: bytes over the time in which any of them ran, less the
-    latency.
+    latency. Where no transfer had a megabyte, it is 100 MB/s, which Dask's scheduler assumes, too.
     """
     start, stop = trace.task_times()
     ran = np.flatnonzero(~np.isnan(start))
@@ -93,7 +99,8 @@ def recorded_costs(trace: Trace) -> Costs:
     submissions = _submissions(trace, stop, ran)
     zero = np.zeros(n)
     if trace.origin == "simulated":
-        return Costs(trace.cluster, zero, zero, zero, submissions, order)
+        # Its stragglers took the time that they took already.
+        return Costs(trace.cluster.replace(stragglers=(0.0, 1.0)), zero, zero, zero, submissions, order)
 
     free, ready = _thread_free(trace), np.maximum(ready_times(trace), trace.submitted)
     enabled = np.fmax(free, ready)
@@ -106,11 +113,11 @@ def recorded_costs(trace: Trace) -> Costs:
     on_worker = ran[free[ran] > ready[ran]]
     usual = float(lag[on_worker].mean()) if len(on_worker) else 0.0
     overhead = 0.0
-    if len(ran) > FEWEST:
+    if len(on_worker) >= FEWEST:  # where all wait for inputs, it cannot be told from messages
         overhead = min(float(np.quantile(lag[ran], 0.1)), _pace(start[ran], trace.cluster.slots))
     release = 0.0
     if len(by_message) >= FEWEST:
-        release = max(0.0, float(np.median(lag[by_message])) - usual - overhead)
+        release = max(0.0, float(np.median(_first_of(ready[by_message], lag[by_message]))) - usual - overhead)
         lag[by_message] = np.minimum(lag[by_message], usual)  # what messages cost is in the release delay
     first = ran[(ready[ran] <= begin) & np.isnan(free[ran])]
     lag[first] = np.minimum(lag[first], usual)  # when the first tasks could have begun cannot be told
@@ -121,18 +128,55 @@ def recorded_costs(trace: Trace) -> Costs:
     return Costs(cluster, lag, disk, deserialize, submissions, order)
 
 
+def _first_of(ready: np.ndarray, lag: np.ndarray) -> np.ndarray:
+    """Return the least lag of the tasks that became ready together, for each such instant."""
+    order = np.argsort(ready, kind="stable")
+    first = np.flatnonzero(np.diff(ready[order], prepend=-np.inf) > 0)
+    return np.minimum.reduceat(lag[order], first)
+
+
+def clock_skew(trace: Trace) -> float:
+    """Return by how much the clocks of a run's workers differ at the least [s].
+
+    That is the largest time by which a task began before one of its inputs was made: no task does, so the clocks are
+    to blame. 0 if none did.
+
+    Examples
+    --------
+    >>> from course.graph import chain
+    >>> clock_skew(Trace([0, 1], [0, 1], [0, 0], [0, 0], [0.0, 0.75], [1.0, 2.0], graph=chain(2), cluster=Cluster(2),
+    ...                  origin="measured"))
+    0.25
+    """
+    start, stop = trace.task_times()
+    reader = np.repeat(np.arange(len(start)), np.diff(trace.graph.indptr))
+    early = stop[trace.graph.indices] - start[reader]
+    return max(0.0, float(np.nan_to_num(early).max(initial=0.0)))
+
+
 def _submissions(trace: Trace, stop: np.ndarray, ran: np.ndarray) -> Submissions:
     """Say for each occasion how many tasks had ended, and how long ago the last of them had."""
     begin = float(trace.start.min())
-    submitted = np.maximum(trace.submitted, begin)
-    times, occasion = np.unique(submitted, return_inverse=True)
+    times, occasion = np.unique(np.maximum(trace.submitted, begin), return_inverse=True)
+    occasion = occasion.reshape(-1)
+    # Clocks differ: nothing was submitted after it began, nor before what was submitted earlier.
+    start, _ = trace.task_times()
+    np.minimum.at(times, occasion[ran], start[ran])
+    times = np.minimum.accumulate(times[::-1])[::-1]
+    # Nor is a task submitted before what it reads; that can seem so where a task was submitted again.
+    graph = trace.graph
+    reader = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+    if (occasion[graph.indices] > occasion[reader]).any():
+        for task in graph.topological_order[::-1].tolist():
+            before = graph.predecessors(task)
+            occasion[before] = np.minimum(occasion[before], occasion[task])
     weight = np.zeros(len(stop))
     weight[ran] = 1.0
     ended = np.sort(stop[ran])
     before = np.cumsum(np.bincount(occasion, weight, len(times))) - np.bincount(occasion, weight, len(times))
     after = np.minimum(np.searchsorted(ended, times, "right"), np.maximum.accumulate(before)).astype(np.int64)
     since = np.concatenate([[begin], ended])[after]
-    return Submissions(occasion.reshape(-1), after.astype(float), np.maximum(times - since, 0.0), weight)
+    return Submissions(occasion, after.astype(float), np.maximum(times - since, 0.0), weight)
 
 
 def _thread_free(trace: Trace) -> np.ndarray:
@@ -163,9 +207,12 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     # How long links had been busy until an instant, on the one axis on which the workers follow one another.
     times = np.stack([begin, end], axis=1).reshape(-1)
     busy = np.stack([np.cumsum(end - begin) - (end - begin), np.cumsum(end - begin)], axis=1).reshape(-1)
-    offset = shift * np.maximum(worker, 0)
-    between = np.interp(until + offset, times, busy) - np.interp(since + offset, times, busy)
-    return np.where(remote & (worker >= 0), np.nan_to_num(between), 0.0)
+    tasks = np.flatnonzero(remote & (worker >= 0))
+    offset = shift * worker[tasks]
+    between = np.interp(until[tasks] + offset, times, busy) - np.interp(since[tasks] + offset, times, busy)
+    seconds = np.zeros(len(graph))
+    seconds[tasks] = np.nan_to_num(between)
+    return seconds
 
 
 def _busy_links(trace: Trace) -> tuple[np.ndarray, np.ndarray, float]:
@@ -205,8 +252,8 @@ def _network(trace: Trace) -> tuple[float, float]:
     small = size <= np.quantile(size, 0.25)
     beyond = seconds[small] - (size[small] / fastest if fastest > 0 else 0.0)
     latency = max(0.0, float(np.quantile(beyond, 0.25)))
+    if size.max() < LARGE:
+        return latency, max(fastest, ASSUMED_BANDWIDTH)
     since, until, _ = _busy_links(trace)
-    busy, size = float((until - since).sum()) - latency * len(since), float(size.sum())
-    if busy <= 0 or size <= 0:
-        return latency, np.inf
-    return latency, max(size / busy, SLOWEST_LINK)
+    busy = float((until - since).sum()) - latency * len(since)
+    return latency, max(float(size.sum()) / max(busy, 1e-9), SLOWEST_LINK)

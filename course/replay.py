@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from course.cluster import Cluster
-from course.costs import Costs, recorded_costs
+from course.costs import Costs, clock_skew, recorded_costs
 from course.domain import scalar, whole
 from course.graph import CycleError, TaskGraph, merge_tasks, neighbours, split_tasks
+from course.graph.taskgraph import MOST
 from course.simulate.dask.policy import Dask
 from course.simulate.lists import POLICIES, List, Policy
 from course.simulate.runs import SIMULATORS, Simulator, run
@@ -20,8 +22,15 @@ from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, OVERHEAD, Trace
 REMOVABLE = ("transfer", "disk", "deserialize", "overhead", "client")
 """What a run can be replayed without."""
 
-DASK_UP_TO = 20_000
+DASK_UP_TO = 100_000
 """Up to so many tasks, Dask's own scheduler is simulated by default; beyond, list scheduling in the recorded order."""
+
+MOST_WORKERS, MOST_THREADS, MOST_PARTS = 10**6, 10**9, 10**9
+MOST_PAIRS = 10_000
+"""Of so many workers at most, each pair has a latency or a bandwidth of its own."""
+
+SKEW = 0.005
+"""Clocks that differ by less [s] are not worth a word."""
 
 MOST_RUNS, TASKS_TO_RUN = 7, 20_000
 """A replay is repeated so many times at most, and with no more than so many tasks in all."""
@@ -48,6 +57,8 @@ class WhatIf:
         One replay without.
     changes : str
         The changes, in words.
+    skew : float
+        By how much the clocks of the recorded workers differ at the least [s]: see `course.costs.clock_skew`.
     """
 
     makespan: float
@@ -58,6 +69,7 @@ class WhatIf:
     trace: Trace = field(repr=False)
     baseline: Trace = field(repr=False)
     changes: str
+    skew: float = 0.0
 
     @property
     def error(self) -> float:
@@ -66,11 +78,15 @@ class WhatIf:
 
     def __str__(self) -> str:
         low, high = self.interval
+        doubt = ""
+        if self.skew > max(SKEW, 0.01 * self.recorded):
+            doubt = f"\n  doubtful: a task began {self.skew:.3g} s before its input was made, so the clocks differ"
         return (
             f"what if: {self.changes}\n"
             f"  {self.makespan:.3g} s ({low:.3g} to {high:.3g} s) instead of {self.recorded:.3g} s:"
             f" {self.ratio:.2f} of the time\n"
             f"  replayed without the changes: {self.replayed:.3g} s ({self.error:+.1%} off)"
+            f"{doubt}"
         )
 
     __repr__ = __str__
@@ -105,8 +121,8 @@ def whatif(
     scheduler_overhead : float or str, optional
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
-        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 20,000 tasks, and list scheduling in the
-        recorded order ("list") beyond.
+        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 100,000 tasks, and list scheduling in the
+        recorded order ("list") beyond, and where workers failed.
     split, merge : int or mapping of str to int, optional
         Cut each task into so many equal parts; make so many neighbouring tasks of a layer one. Of all tasks, or by key
         prefix (or the name of one task).
@@ -128,7 +144,7 @@ def whatif(
     Raises
     ------
     ValueError
-        If no task ran; a change that is not possible, with what is.
+        If no task ran, or none took any time; a change that is not possible, with what is.
 
     Examples
     --------
@@ -158,31 +174,71 @@ def whatif(
 
     Taught in chapter 23.
     """
-    seed = whole("seed", seed)
-    before = _Replay.of(trace)
-    after, said = _changed(
-        before, trace,
-        {"workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
-         "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed,
-         "even": even, "remove": remove},
-    )  # fmt: skip
-    if policy is not None:
-        said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
-    runs = max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(before.graph), len(after.graph))))
-    seeds = [seed + k for k in range(runs)]
-    baselines = [before.run(None, s) for s in seeds]
-    changed = [after.run(policy, s) for s in seeds] if said else baselines
-    replayed = float(np.median([each.makespan for each in baselines]))
-    times = np.array([each.makespan for each in changed])
-    middle = int(np.argsort(times, kind="stable")[runs // 2])
-    factor = trace.makespan / replayed if replayed else 1.0
-    slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
-    ratio = float(np.median(times)) / replayed if replayed else 1.0
-    interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
-    words = "; ".join(said) or "nothing changed"
-    return WhatIf(
-        ratio * trace.makespan, interval, ratio, trace.makespan, replayed, changed[middle], baselines[0], words
-    )
+    changes = {
+        "workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
+        "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed, "even": even,
+        "remove": remove,
+    }  # fmt: skip
+    return Replayer(trace, seed).ask(policy, changes)
+
+
+class Replayer:
+    """A recorded run, ready to be replayed with any changes: asks more than one question at the price of one baseline.
+
+    Parameters
+    ----------
+    trace : Trace
+        With at least one task that ran.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If no task ran.
+    """
+
+    def __init__(self, trace: Trace, seed: int = 0) -> None:
+        self.trace, self.seed = trace, whole("seed", seed)
+        self.before = _Replay.of(trace)
+        self._baselines: dict[bool, list[Trace]] = {}
+
+    def baselines(self, runs: int) -> list[Trace]:
+        """Return so many replays without changes."""
+        known = self._baselines.setdefault(runs > 1, [])  # of a single one, the lags are not dealt anew
+        for k in range(len(known), runs):
+            known.append(self.before.run(None, self.seed + k, deal=runs > 1))
+        return known[:runs]
+
+    def ask(self, policy: Policy | Simulator | None, changes: Mapping[str, Any], runs: int = MOST_RUNS) -> WhatIf:
+        """Answer one question, with so many repetitions at most: see `whatif`, whose arguments the changes are."""
+        before, trace = self.before, self.trace
+        after, said = _changed(before, changes)
+        if policy is not None:
+            said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
+        runs = min(runs, _runs(before.graph))
+        baselines = self.baselines(runs)
+        changed = baselines
+        if said:
+            changed = [after.run(policy, self.seed + k, deal=runs > 1) for k in range(min(runs, _runs(after.graph)))]
+        replayed = float(np.median([each.makespan for each in baselines]))
+        if not (replayed and trace.makespan):
+            raise ValueError("no task of this trace took any time, so nothing can be replayed: record a run that lasts")
+        times = np.array([each.makespan for each in changed])
+        middle = int(np.argsort(times, kind="stable")[len(times) // 2])
+        factor = trace.makespan / replayed
+        slack = 1 + abs(replayed / trace.makespan - 1)
+        ratio = float(np.median(times)) / replayed
+        interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
+        return WhatIf(
+            makespan=ratio * trace.makespan, interval=interval, ratio=ratio, recorded=trace.makespan,
+            replayed=replayed, trace=changed[middle], baseline=baselines[0],
+            changes="; ".join(said) or "nothing changed", skew=clock_skew(trace),
+        )  # fmt: skip
+
+
+def _runs(graph: TaskGraph) -> int:
+    """Return how often a replay is repeated."""
+    return max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(graph), 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,29 +247,44 @@ class _Replay:
 
     graph: TaskGraph
     costs: Costs
-    layer: np.ndarray  # Dask's task groups: what it takes for one kind of work, by which it queues and learns durations
+    overheads: bool = False  # whether its trace has rows for the time that the scheduler took
+
+    @cached_property
+    def layer(self) -> np.ndarray:
+        """Dask's task groups: what it takes for one kind of work, by which it queues tasks and learns durations."""
+        return _layers(self.graph)
 
     @classmethod
     def of(cls, trace: Trace) -> _Replay:
         """Return the recorded program."""
         costs = recorded_costs(trace)
         start, stop = trace.task_times()
-        graph = trace.graph.replace(duration=np.nan_to_num(stop - start) * _speeds(trace))
-        return cls(graph, costs, _layers(graph))
+        seconds = np.nan_to_num(stop - start) * _speeds(trace)
+        if trace.origin == "simulated":
+            # Differences of times are not exact: where a task took what its graph says, so it does again.
+            same = np.abs(seconds - trace.graph.duration) <= 1e-9 * (1 + trace.makespan)
+            seconds = np.where(same & ~np.isnan(start), trace.graph.duration, seconds)
+        graph = trace.graph.replace(duration=seconds)
+        return cls(graph, costs, trace.origin == "simulated")
 
-    def run(self, policy: Policy | Simulator | None, seed: int) -> Trace:
-        """Return the trace of a replay."""
+    def run(self, policy: Policy | Simulator | None, seed: int, *, deal: bool) -> Trace:
+        """Return the trace of a replay; if its lags are dealt anew, each task has that of any one of its layer."""
         costs = self.costs
-        lag = _shuffled(costs.lag, self.layer, seed)
+        lag = _shuffled(costs.lag, self.layer, seed) if deal else costs.lag
         before = lag + costs.disk + costs.deserialize
         graph = self.graph.replace(duration=self.graph.duration + before)
         trace = run(graph, costs.cluster, self._policy(policy), seed)
-        return _with_rows(trace, self.graph, lag, costs)
+        return _with_rows(trace, self, lag)
 
     def _policy(self, policy: Policy | Simulator | None) -> Policy | Simulator:
         costs = self.costs
         if policy is None:
-            policy = "dask" if len(self.graph) <= DASK_UP_TO else "list"
+            policy = "dask" if len(self.graph) <= DASK_UP_TO and not costs.cluster.failures else "list"
+        if isinstance(policy, type) or (isinstance(policy, str) and policy not in {*POLICIES, *SIMULATORS}):
+            raise ValueError(
+                f"policy is {policy!r:.80}; it must be one of {', '.join([*POLICIES, *SIMULATORS])}, an array,"
+                " a function or an object with a method simulate"
+            )
         if isinstance(policy, str) and policy == "dask":
             policy = Dask()
         if isinstance(policy, Dask):
@@ -244,12 +315,12 @@ def _speeds(trace: Trace) -> np.ndarray | float:
 def _layers(graph: TaskGraph) -> np.ndarray:
     """Return the number of each task's group, as Dask has them: a layer of a collection, or a prefix."""
     if graph.names is None:
-        return np.zeros(len(graph), np.int64)
+        return (np.diff(graph.indptr) > 0).astype(np.int64)  # as for the simulated Dask
     prefixes, prefix = graph.prefixes
     known: dict[str, int] = {}
     groups = np.empty(len(graph), np.int64)
     for task, name in enumerate(graph.names):
-        key = name[2:].partition("'")[0] if name.startswith("('") else prefixes[prefix[task]]
+        key = name[: name.find("'", 2)] if name.startswith("('") else prefixes[prefix[task]]
         groups[task] = known.setdefault(key, len(known))
     return groups
 
@@ -263,11 +334,13 @@ def _shuffled(values: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
     return shuffled
 
 
-def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) -> Trace:
-    """Return a simulated trace as a recorder would have it: what comes before a task's work in rows of its own."""
-    columns = {name: getattr(trace, name) for name in COLUMNS}
-    kept = trace.kind != OVERHEAD
-    columns = {name: column[kept] for name, column in columns.items()}
+def _with_rows(trace: Trace, replay: _Replay, lag: np.ndarray) -> Trace:
+    """Return a simulated trace as the recorded one was: what comes before a task's work in rows of its own."""
+    # The simulators put a row for each time that the scheduler took, if any, at the end. A recorder does not see it.
+    kept = slice(len(trace) if replay.overheads else int(np.count_nonzero(trace.kind != OVERHEAD)))
+    costs = replay.costs
+    columns = {name: getattr(trace, name)[kept] for name in COLUMNS}
+    columns["start"] = columns["start"].copy()
     rows = np.flatnonzero(columns["kind"] == COMPUTE)
     task = columns["task"][rows]
     scale = np.divide(  # a worker that is twice as fast has half the lag
@@ -275,7 +348,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         out=np.ones(len(rows)), where=trace.graph.duration[task] > 0,
     )  # fmt: skip
     begin = columns["start"][rows] + lag[task] * scale
-    parts = [columns]
+    parts = []
     for kind, seconds in ((DISK, costs.disk), (DESERIALIZE, costs.deserialize)):
         length = seconds[task] * scale
         some = length > 0
@@ -285,14 +358,15 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         parts.append(part)
         begin = begin + length
     columns["start"][rows] = np.minimum(begin, columns["stop"][rows])
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
-    return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated")
+    if any(len(part["start"]) for part in parts):
+        columns = {name: np.concatenate([part[name] for part in (columns, *parts)]) for name in COLUMNS}
+    return Trace(**columns, graph=replay.graph, cluster=trace.cluster, origin="simulated", submitted=trace.submitted)
 
 
 # ---- the changes
 
 
-def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
+def _changed(before: _Replay, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
     """Return the program with the changes, and these in words."""
     said: list[str] = []
     after = before
@@ -300,17 +374,17 @@ def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple
         ("even", _even), ("speed", _speed), ("merge", _merge), ("split", _split), ("remove", _remove),
         ("scheduler_overhead", _overhead),
     ):  # fmt: skip
-        value = changes[name]
-        if value is None or (isinstance(value, Collection) and not len(value)):
+        value = changes.get(name)
+        if value is None or (isinstance(value, (str, tuple, list, set, dict)) and not len(value)):
             continue
         after = change(after, value)
         said.append(f"{name.replace('_', ' ')} {_words(value)}")
     cluster = after.costs.cluster
     for name in ("bandwidth", "latency"):
-        if (value := changes[name]) is not None:
+        if (value := changes.get(name)) is not None:
             cluster = cluster.replace(**{name: _factor(name, value, getattr(cluster, name))})
             said.append(f"{name} {value}")
-    workers, threads = changes["workers"], changes["threads"]
+    workers, threads = changes.get("workers"), changes.get("threads")
     if workers is not None or threads is not None:
         cluster = _resized(cluster, workers, threads)
         said += [f"{value} {name}" for name, value in (("workers", workers), ("threads", threads)) if value is not None]
@@ -320,7 +394,17 @@ def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {each}" for key, each in value.items())
-    return value if isinstance(value, str) else ", ".join(value) if isinstance(value, Collection) else str(value)
+    return ", ".join(value) if isinstance(value, (tuple, list, set, frozenset)) else str(value)
+
+
+def _words_of(name: str, value: Any) -> list[str]:
+    """Return a word, or several, as a list."""
+    one = isinstance(value, (str, bytes)) or not isinstance(value, Collection) or getattr(value, "ndim", 1) == 0
+    words = [value] if one else list(value)
+    wrong = [word for word in words if not isinstance(word, str)]
+    if wrong:
+        raise ValueError(f"{name} holds {wrong[0]!r:.80}; it must be a word, or several in a list")
+    return words
 
 
 def _factor(name: str, value: Any, present: Any) -> Any:
@@ -332,16 +416,17 @@ def _factor(name: str, value: Any, present: Any) -> Any:
                 raise ValueError
         except ValueError:
             raise ValueError(f"{name} is {value!r}; it must be a number, or a factor such as '2x'") from None
-        return np.asarray(present, dtype=float) * scalar(name, factor, above=0)
+        scaled = np.asarray(present, dtype=float) * scalar(name, factor, low=0)
+        return scaled if scaled.ndim else float(scaled)
     return value
 
 
 def _resized(cluster: Cluster, workers: Any, threads: Any) -> Cluster:
     """Return a cluster of another size; new workers are like the old ones, in turn."""
-    count = cluster.workers if workers is None else whole("workers", workers, low=1)
+    count = cluster.workers if workers is None else whole("workers", workers, low=1, high=MOST_WORKERS)
     per_worker = np.resize(cluster.threads_per_worker, count)
     if threads is not None:
-        per_worker = np.full(count, whole("threads", threads, low=1))
+        per_worker = np.full(count, whole("threads", threads, low=1, high=MOST_THREADS))
     same = per_worker.min() == per_worker.max()
     changes: dict[str, Any] = {"workers": count, "threads": int(per_worker[0]) if same else per_worker}
     if count != cluster.workers:
@@ -351,8 +436,16 @@ def _resized(cluster: Cluster, workers: Any, threads: Any) -> Cluster:
             if value.ndim == 1:
                 changes[name] = np.resize(value, count)
             elif value.ndim == 2:
-                pick = np.resize(np.arange(cluster.workers), count)
-                changes[name] = value[np.ix_(pick, pick)]
+                if count > MOST_PAIRS:
+                    raise ValueError(
+                        f"workers is {count}; each pair of this run's has its own {name}, so at most {MOST_PAIRS:,}"
+                    )
+                receiver = np.resize(np.arange(cluster.workers), count)
+                source = np.repeat(receiver[:, None], count, axis=1)
+                # Between two that are like the same one it is not as within that one, but as from its neighbour.
+                twins = (source == receiver) & ~np.eye(count, dtype=bool)
+                source = np.where(twins, (receiver + 1) % cluster.workers, source)
+                changes[name] = value[source, receiver]
     return cluster.replace(**changes)
 
 
@@ -377,10 +470,14 @@ def _each(graph: TaskGraph, name: str, value: Any, otherwise: float, check: Call
     return numbers
 
 
+def _count(name: str, value: Any) -> int:
+    return whole(name, value, low=1, high=MOST_PARTS)
+
+
 def _even(replay: _Replay, which: str | Collection[str]) -> _Replay:
     duration, size = replay.graph.duration.copy(), replay.graph.output_size.copy()
     disk, deserialize = replay.costs.disk.copy(), replay.costs.deserialize.copy()
-    for prefix in [which] if isinstance(which, str) else which:
+    for prefix in _words_of("even", which):
         tasks = _selected(replay.graph, "even", prefix)
         for array in (duration, size, disk, deserialize):
             array[tasks] = array[tasks].mean()
@@ -390,11 +487,15 @@ def _even(replay: _Replay, which: str | Collection[str]) -> _Replay:
 
 def _speed(replay: _Replay, value: Any) -> _Replay:
     factor = _each(replay.graph, "speed", value, 1.0, lambda name, each: scalar(name, each, above=0))
-    return replace(replay, graph=replay.graph.replace(duration=replay.graph.duration / factor))
+    with np.errstate(over="ignore"):
+        duration = replay.graph.duration / factor
+    if not duration.sum() <= MOST:
+        raise ValueError(f"speed is {value!r:.80}; tasks that are so slow would take longer than {MOST:g} s")
+    return replace(replay, graph=replay.graph.replace(duration=duration))
 
 
 def _merge(replay: _Replay, value: Any) -> _Replay:
-    size = _each(replay.graph, "merge", value, 1, lambda name, each: whole(name, each, low=1)).astype(np.int64)
+    size = _each(replay.graph, "merge", value, 1, _count).astype(np.int64)
     names = replay.graph.names or [f"task-{i}" for i in range(len(replay.graph))]
     group, count = np.empty(len(size), np.int64), 0
     for each in np.unique(size):
@@ -427,11 +528,11 @@ def _regrouped(replay: _Replay, graph: TaskGraph, group: np.ndarray) -> _Replay:
         costs.cluster, np.bincount(group, costs.lag, count) / members, np.bincount(group, costs.disk, count),
         np.bincount(group, costs.deserialize, count), submissions, np.argsort(np.argsort(order, kind="stable")),
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[first])
+    return replace(replay, graph=graph, costs=costs)
 
 
 def _split(replay: _Replay, value: Any) -> _Replay:
-    parts = _each(replay.graph, "split", value, 1, lambda name, each: whole(name, each, low=1)).astype(np.int64)
+    parts = _each(replay.graph, "split", value, 1, _count).astype(np.int64)
     graph, origin = split_tasks(replay.graph, parts)
     costs, share = replay.costs, 1 / parts[origin]
     submissions = replace(
@@ -442,11 +543,11 @@ def _split(replay: _Replay, value: Any) -> _Replay:
         costs.cluster, costs.lag[origin], costs.disk[origin] * share, costs.deserialize[origin] * share, submissions,
         order,
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[origin])
+    return replace(replay, graph=graph, costs=costs)
 
 
 def _remove(replay: _Replay, kinds: str | Collection[str]) -> _Replay:
-    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    kinds = _words_of("remove", kinds)
     unknown = [kind for kind in kinds if kind not in REMOVABLE]
     if unknown:
         raise ValueError(f"remove holds {unknown[0]!r}; it must hold some of {', '.join(REMOVABLE)}")
@@ -475,7 +576,7 @@ def _overhead(replay: _Replay, value: Any) -> _Replay:
     present = float(costs.lag[ran].mean()) if ran.any() else 0.0
     present = max(present, costs.cluster.scheduler_overhead)
     wanted = _factor("scheduler_overhead", value, present)
-    wanted = scalar("scheduler_overhead", float(wanted), low=0)
+    wanted = scalar("scheduler_overhead", wanted, low=0)
     if not present:
         return replace(replay, costs=replace(costs, cluster=costs.cluster.replace(scheduler_overhead=wanted)))
     factor = wanted / present

@@ -12,6 +12,9 @@ from course.graph.taskgraph import GraphError, TaskGraph
 
 _INDEX = re.compile(r"\d+")
 
+MOST_PARTS = 10_000_000
+"""How many tasks, and how many edges, a graph may have whose tasks were cut."""
+
 
 def merge_tasks(graph: TaskGraph, group: ArrayLike) -> TaskGraph:
     """Return the graph in which the tasks of each group are one task.
@@ -43,22 +46,25 @@ def merge_tasks(graph: TaskGraph, group: ArrayLike) -> TaskGraph:
 
     Notes
     -----
-    Successors read the whole output of a task that was merged. Taught in chapter 20.
+    Successors read the whole output of a task that was merged; where each edge has its own size, the edges that become
+    one are added up. Taught in chapter 20.
     """
     labels = np.asarray(group)
     n = len(graph)
     if labels.shape != (n,) or (n and (labels.dtype.kind not in "iu" or labels.min() != 0)):
         raise GraphError(f"group is {group!r:.80}; it must hold a whole number from 0 on for each of {n} tasks")
+    labels = np.minimum(labels, n).astype(np.int64)  # n: too large, so that another one is missing
     count = int(labels.max(initial=-1)) + 1
     members = np.bincount(labels, minlength=count)
     if not members.all():
         raise GraphError(f"group {int(np.flatnonzero(members == 0)[0])} has no tasks; groups must count from 0 up")
-    after = labels[np.repeat(np.arange(n), np.diff(graph.indptr))].astype(np.int64)
+    after = labels[np.repeat(np.arange(n), np.diff(graph.indptr))]
     before = labels[graph.indices]
-    edges = np.unique((after * count + before)[after != before])
+    outer = after != before
+    edges, edge = np.unique((after * count + before)[outer], return_inverse=True)
     # What a group keeps to itself it does not hand on.
     outside = np.zeros(n, bool)
-    outside[graph.indices[after != before]] = True
+    outside[graph.indices[outer]] = True
     outside[np.diff(graph.successor_arrays[0]) == 0] = True
     first = np.full(count, n)
     np.minimum.at(first, labels, np.arange(n))
@@ -66,6 +72,7 @@ def merge_tasks(graph: TaskGraph, group: ArrayLike) -> TaskGraph:
         np.bincount(labels, graph.duration, count),
         np.bincount(labels, graph.output_size * outside, count),
         (np.searchsorted(edges, np.arange(count + 1) * count), edges % max(count, 1)),
+        edge_size=None if graph.edge_size is None else np.bincount(edge, graph.edge_size[outer], len(edges)),
         names=None if graph.names is None else [graph.names[i] for i in first.tolist()],
     )
 
@@ -90,7 +97,7 @@ def split_tasks(graph: TaskGraph, parts: ArrayLike) -> tuple[TaskGraph, np.ndarr
     Raises
     ------
     GraphError
-        If parts are not whole numbers from 1 on.
+        If parts are not whole numbers from 1 on, or would make more than 10 million tasks or edges.
 
     Examples
     --------
@@ -107,16 +114,29 @@ def split_tasks(graph: TaskGraph, parts: ArrayLike) -> tuple[TaskGraph, np.ndarr
     n = len(graph)
     if counts.shape != (n,) or (n and (counts.dtype.kind not in "iu" or counts.min() < 1)):
         raise GraphError(f"parts is {parts!r:.80}; it must hold a whole number from 1 on for each of {n} tasks")
+    owner = np.repeat(np.arange(n), np.diff(graph.indptr))
+    # As floats, which do not overflow.
+    many = counts.astype(float)
+    edges = float((many[owner] * np.where(counts[owner] == counts[graph.indices], 1.0, many[graph.indices])).sum())
+    if many.sum() > MOST_PARTS or edges > MOST_PARTS:
+        raise GraphError(
+            f"parts would make {many.sum():.4g} tasks and {edges:.4g} edges; at most {MOST_PARTS:,} each: take fewer"
+            " parts, or as many for the tasks that read as for those that are read"
+        )
+    counts = counts.astype(np.int64)
     origin = np.repeat(np.arange(n), counts)
     start = np.cumsum(counts) - counts
-    predecessors = []
+    predecessors, sizes = [], []
     for task in range(n):
         before = graph.predecessors(task)
         alike = counts[before] == counts[task]
+        size = graph.sizes[graph.indptr[task] : graph.indptr[task + 1]] / counts[before]
+        size = np.concatenate([size[alike], np.repeat(size[~alike], counts[before[~alike]])])
         for part in range(counts[task]):
             one_each = start[before[alike]] + part
             all_of_them = [start[p] + np.arange(counts[p]) for p in before[~alike]]
             predecessors.append(np.concatenate([one_each, *all_of_them]).tolist())
+            sizes.append(size)
     names = None
     if graph.names is not None:
         names = [
@@ -125,8 +145,9 @@ def split_tasks(graph: TaskGraph, parts: ArrayLike) -> tuple[TaskGraph, np.ndarr
             for k in range(counts[i])
         ]
     finer = TaskGraph(
-        graph.duration[origin] / counts[origin], graph.output_size[origin] / counts[origin], predecessors, names=names
-    )
+        graph.duration[origin] / counts[origin], graph.output_size[origin] / counts[origin], predecessors,
+        edge_size=None if graph.edge_size is None else np.concatenate(sizes), names=names,
+    )  # fmt: skip
     return finer, origin
 
 
@@ -140,11 +161,19 @@ def neighbours(names: Sequence[str], size: int) -> np.ndarray:
     size : int
         How many tasks make a group; the last group of a layer can have fewer.
 
+    Raises
+    ------
+    GraphError
+        If the size is no whole number of at least 1.
+
     Examples
     --------
     >>> neighbours(["load-10", "load-2", "load-1", "merge"], 2).tolist()
     [1, 0, 0, 2]
     """
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise GraphError(f"size is {size!r:.80}; it must be a whole number of at least 1")
+    size = int(size)
     layers: dict[str, list[tuple[tuple[int, ...], int]]] = {}
     for task, name in enumerate(names):
         if name.startswith("('"):

@@ -75,7 +75,7 @@ class List:
     Raises
     ------
     ValueError
-        If the submissions are not those of the graph, or the cluster has failures.
+        If the submissions are not those of the graph, or would wait for ever; if the cluster has failures.
     """
 
     policy: Policy = "list"
@@ -152,15 +152,17 @@ def simulate_list(
             columns[name][overheads] = -1
     if columns["stop"].max(initial=0.0) > MOST_SECONDS:
         raise ValueError(f"the run takes longer than {MOST_SECONDS:g} s; give costs that are less far apart")
-    return Trace(**columns, graph=graph, cluster=cluster, origin="simulated")
+    submitted = None if later is None else submissions.times(columns["stop"][:n])
+    return Trace(**columns, graph=graph, cluster=cluster, origin="simulated", submitted=submitted)
 
 
 def _later(graph: TaskGraph, submissions: Submissions | None) -> tuple[np.ndarray, ...] | None:
     """Return the arrays of submissions that are not all at the beginning."""
-    if submissions is None or (not submissions.pause.any() and not submissions.after.any()):
+    if submissions is None:
         return None
-    if len(submissions.occasion) != len(graph):
-        raise ValueError(f"the submissions are of {len(submissions.occasion)} tasks; the graph has {len(graph)}")
+    submissions.check(graph)
+    if not submissions.pause.any() and not submissions.after.any():
+        return None
     return submissions.occasion.astype(np.int32), submissions.after, submissions.pause, submissions.weight
 
 

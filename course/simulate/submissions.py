@@ -29,8 +29,8 @@ class Submissions:
     Raises
     ------
     ValueError
-        Arrays of the wrong shape; an occasion that would wait for ever, because it is after tasks that come with it or
-        later.
+        Arrays of the wrong shape or kind; an occasion that would wait for ever, because it is after tasks that come
+        with it or later.
 
     Examples
     --------
@@ -54,6 +54,12 @@ class Submissions:
     weight: np.ndarray
 
     def __post_init__(self) -> None:
+        for name in ("occasion", "after", "pause", "weight"):
+            array = np.asarray(getattr(self, name))
+            if array.ndim != 1 or (array.size and array.dtype.kind not in ("iu" if name == "occasion" else "iuf")):
+                numbers = "whole numbers" if name == "occasion" else "numbers"
+                raise ValueError(f"{name} is {getattr(self, name)!r:.80}; it must be a row of {numbers}")
+            object.__setattr__(self, name, array.astype(np.int64 if name == "occasion" else float))
         k, n = len(self.after), len(self.occasion)
         if self.pause.shape != (k,) or self.after.shape != (k,) or self.weight.shape != (n,):
             raise ValueError(
@@ -62,9 +68,19 @@ class Submissions:
             )
         if n and not (self.occasion.min() >= 0 and self.occasion.max() < k):
             raise ValueError(f"occasion is in {self.occasion.min()} … {self.occasion.max()}; allowed: 0 … {k - 1}")
+        if not np.isfinite(np.concatenate([self.pause, self.after, self.weight])).all():
+            raise ValueError("pause, after and weight must be finite")
         if not (self.pause >= 0).all() or not (np.diff(self.after, prepend=0) >= 0).all():
             raise ValueError("pause must be at least 0, and after must not fall")
-        before = np.cumsum(np.bincount(self.occasion, self.weight, k)) - np.bincount(self.occasion, self.weight, k)
+        if not (self.weight >= 0).all():
+            raise ValueError(f"weight holds {self.weight.min():g}; it must be at least 0")
+        self._check(self.occasion)
+
+    def _check(self, occasion: np.ndarray) -> None:
+        """Raise if an occasion is after more than what was submitted before counts."""
+        k = len(self.after)
+        of_occasion = np.bincount(occasion, self.weight, k)
+        before = np.cumsum(of_occasion) - of_occasion
         if (self.after > before + TOLERANCE * (1 + before)).any():
             j = int(np.flatnonzero(self.after > before + TOLERANCE * (1 + before))[0])
             raise ValueError(
@@ -76,6 +92,29 @@ class Submissions:
         """Return the one occasion on which a whole graph is submitted."""
         n = len(graph)
         return cls(np.zeros(n, np.int64), np.zeros(1), np.zeros(1), np.ones(n))
+
+    def check(self, graph: TaskGraph) -> None:
+        """Raise `ValueError` unless these are submissions of a graph, and none would wait for ever."""
+        if len(self.occasion) != len(graph):
+            raise ValueError(f"the submissions are of {len(self.occasion)} tasks; the graph has {len(graph)}")
+        reader = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+        if (self.occasion[graph.indices] <= self.occasion[reader]).all():
+            return
+        # A task that is submitted before what it reads waits for the occasion of that.
+        latest = self.occasion.copy()
+        for task in graph.topological_order.tolist():
+            latest[task] = latest[graph.predecessors(task)].max(initial=latest[task])
+        self._check(latest)
+
+    def times(self, stop: np.ndarray) -> np.ndarray:
+        """Return when each task was submitted [s], in a run in which the tasks stopped at these times."""
+        order = np.argsort(stop, kind="stable")
+        ended = np.cumsum(self.weight[order]) * (1 + TOLERANCE)
+        last = np.minimum(np.searchsorted(ended, self.after), max(len(stop) - 1, 0))
+        since = np.zeros(len(self.after))
+        later = self.after > 0
+        since[later] = stop[order][last[later]]
+        return (since + self.pause)[self.occasion]
 
 
 TOLERANCE = 1e-9

@@ -159,7 +159,8 @@ class Dask:
             begun = tasks["given"] - cluster.scheduler_overhead
             parts.append((ids, nowhere, nowhere, kind, begun, tasks["given"], np.zeros(n), nowhere))
         columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        return Trace(*columns, graph=graph, cluster=cluster, origin="simulated")
+        submitted = None if self.submissions is None else self.submissions.times(tasks["stop"])
+        return Trace(*columns, graph=graph, cluster=cluster, origin="simulated", submitted=submitted)
 
     def _state(self, graph: TaskGraph, cluster: Cluster, shuffle: np.ndarray, duration: np.ndarray) -> tuple:
         """Return everything as it is before the graph comes."""
@@ -174,8 +175,7 @@ class Dask:
         tasks["before"], tasks["before_end"] = graph.indptr[:-1], graph.indptr[1:]
         tasks["after"], tasks["after_end"] = len(after) + after_indptr[:-1], len(after) + after_indptr[1:]
         submissions = self.submissions or Submissions.at_once(graph)
-        if len(submissions.occasion) != n:
-            raise ValueError(f"the submissions are of {len(submissions.occasion)} tasks; the graph has {n}")
+        submissions.check(graph)
         tasks["occasion"], tasks["weight"] = submissions.occasion, submissions.weight
         occasions = np.zeros(len(submissions.after), kernel.OCCASION)
         occasions["after"], occasions["pause"] = submissions.after, submissions.pause
@@ -197,7 +197,7 @@ class Dask:
         groups["average"] = _known(self.known, len(groups))
         groups["rootish"] = _rootish(graph, tasks["group"], groups["tasks"], threads)
         groups["last_worker"] = -1
-        self._check_size(cluster, tasks, groups)
+        self._check_size(cluster, tasks, groups, float(submissions.pause.sum()))
         count = np.zeros(kernel.COUNTS, np.int64)
         count[kernel.N_LEFT], count[kernel.QUEUE] = n, -1
         state = kernel.State(
@@ -227,7 +227,7 @@ class Dask:
         growing = kernel.Growing(np.zeros(room, kernel.ENTRY), np.empty(room), np.empty(room, np.int64))
         return state, growing
 
-    def _check_size(self, cluster: Cluster, tasks: np.ndarray, groups: np.ndarray) -> None:
+    def _check_size(self, cluster: Cluster, tasks: np.ndarray, groups: np.ndarray, pauses: float) -> None:
         """Refuse what would need too much memory, or sums of times that are not finite."""
         n, w = len(tasks), cluster.workers
         if w > MOST_WORKERS:
@@ -239,6 +239,7 @@ class Dask:
             size = tasks["output"].sum() * w  # every result to every worker
             run = tasks["duration"].sum() / np.min(cluster.speed) + n * cluster.scheduler_overhead
             run += size / slowest + n * (w * np.max(cluster.latency) + 2 * cluster.release_delay)
+            run += pauses
             thought = n * max(self.unknown_duration, groups["average"].max(initial=0.0)) + self.steal_latency
             thought += size / self.assumed_bandwidth
         if not run <= MOST_SECONDS:
