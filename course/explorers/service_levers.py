@@ -69,7 +69,7 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
 def finding(result: dict[str, Any]) -> str:
     """Say how busy the threads are, the percentile, and whether the promise holds."""
     kept = result["within"] >= 0.99
-    busy = f"{result['needed']:.1f} of {result['threads']} threads are needed"
+    busy = f"{result['needed']:.2f} of {result['threads']} threads are needed"
     if result["needed"] >= result["threads"]:
         return f"{busy}: the queue grows, and after {_N:,} requests the 99th percentile is {result['p99']:.1f} s."
     return (

@@ -359,6 +359,11 @@ EXERCISES = [
             "its own time is part of the objective: take wait and call from it": (
                 lambda threads, batch, call, wait, objective: math.floor(threads * batch / call * objective + 1e-9)
             ),
+            "the call of the last one takes its time, too: take it from the objective as well": (
+                lambda threads, batch, call, wait, objective: max(
+                    0, math.floor(threads * batch / call * (objective - wait) + 1e-9)
+                )
+            ),
             "a call answers a whole batch": (
                 lambda threads, batch, call, wait, objective: max(
                     0, math.floor(threads / call * (objective - wait - call) + 1e-9)
@@ -367,7 +372,7 @@ EXERCISES = [
         },
         hints=(
             "The capacity μ is how many requests all threads answer in a second.",
-            "μ = threads × batch / call; a request alone takes wait + call.",
+            "μ = threads × batch / call; a request that finds no queue takes up to wait + call.",
             "floor(μ × (objective − wait − call)), and 0 if that is negative.",
         ),
     ),
