@@ -11,6 +11,7 @@
 `closed_load`        requests of clients who wait for each answer (a closed load)
 `retrying_load`      the same from clients that lose patience and try again
 `balanced_load`      the same requests by several dispatchers, each to workers of its own
+`serve`              requests to online services, each a coroutine that answers one of them
 `link`               a slow network on one machine, that counts its bytes
 `slow_links`         a slow network between the workers of one machine
 `transfer`           one message over such a network, compressed or not
@@ -44,6 +45,7 @@ from course.measure.prometheus import metric_rates, metrics
 from course.measure.recording import Recorder, record
 from course.measure.retrying import Tries, retrying_load
 from course.measure.separate import Standalone, standalone
+from course.measure.serving import Refused, Served, serve
 from course.measure.shuffles import shuffled_bytes
 from course.measure.start import cluster, expect_faults
 from course.measure.store import Request, Store
@@ -60,7 +62,9 @@ __all__ = [
     "Machine",
     "Message",
     "Recorder",
+    "Refused",
     "Request",
+    "Served",
     "Stacks",
     "Standalone",
     "Store",
@@ -84,6 +88,7 @@ __all__ = [
     "retrying_load",
     "run_graph",
     "sample_stacks",
+    "serve",
     "shuffled_bytes",
     "slow_links",
     "standalone",

@@ -115,6 +115,7 @@ from course.models.sampling import (
     bootstrap_ratio_interval,
     false_alarm_probability,
     median_interval_coverage,
+    quantile_interval,
 )
 from course.models.scaling import (
     UslFit,
@@ -295,6 +296,7 @@ __all__ = [
     "partition_skew",
     "phi",
     "phi_timeout",
+    "quantile_interval",
     "quorum_availability",
     "quorum_latency",
     "quorum_latency_quantile",

@@ -19,6 +19,7 @@ from course.simulate.autoscaling import (
     daily_load,
 )
 from course.simulate.balancing import Balanced, balance, balls
+from course.simulate.batching import Batches, micro_batches
 from course.simulate.checkpoints import PARTS, Checkpointed, Part, checkpoint, checkpointed_run
 from course.simulate.collectives import COLLECTIVES, Collective, Send, collective, play
 from course.simulate.compiled import warm_up
@@ -72,6 +73,7 @@ __all__ = [
     "TRANSFERS",
     "Adaptive",
     "Balanced",
+    "Batches",
     "Checkpointed",
     "CircuitBreaker",
     "ClosedLoop",
@@ -134,6 +136,7 @@ __all__ = [
     "machines",
     "mapreduce",
     "messages",
+    "micro_batches",
     "mornings",
     "optimal",
     "play",
