@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
 TOGETHER := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
 	course tests --ignore=tests/measured --ignore=tests/browser/test_whole_chapter.py
-SENSITIVE := notebooks/2-concepts/10-components.ipynb notebooks/3-algorithms/17-capacity.ipynb
+SENSITIVE := notebooks/2-concepts/10-components.ipynb notebooks/3-algorithms/17-capacity.ipynb notebooks/4-cases
 IN_PAIRS := -p tests.conftest -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder \
 	notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions $(SENSITIVE:%=--ignore=%)
 ALONE := $(SENSITIVE) tests/measured tests/browser/test_whole_chapter.py
