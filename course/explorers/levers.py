@@ -74,7 +74,8 @@ def build(figure: Figure) -> dict[str, Any]:
     axes.set_yticks(places, list(_LEVERS))
     axes.invert_yaxis()
     axes.grid(False, axis="y")
-    axes.set(title="What one change more would bring, from here", xlabel="time of the sweep (s); dotted: work ÷ workers")
+    axes.set_title("What one change more would bring, from here")
+    axes.set_xlabel("time of the sweep (s); dotted: work ÷ workers")
     return {
         "axes": axes,
         "bars": list(bars),

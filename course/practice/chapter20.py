@@ -130,7 +130,7 @@ def _worth(each: float, saved: float, w: float, m: int, b: int) -> float:
     return after / (each / b + w / m)
 
 
-_CAUSES = {"a": "batches", "b": "smaller", "c": "client"}
+_CAUSES = {"a": "batches", "b": "smaller", "c": "work"}
 
 EXERCISES = [
     Exercise(
@@ -141,18 +141,20 @@ EXERCISES = [
         points=2,
         minutes=10,
         value=dict(_CAUSES),
-        behaviour="for each of the three runs, what it needs: batches, smaller (batches) or client",
+        behaviour="for each of the three runs, what it needs first: batches, smaller (tasks) or (less) work",
         mistakes={
             "in both, threads are idle. In one, tasks are ready all the time and wait to be handed out; in the other, "
-            "the last tasks of the run are large, and no task is ready": {"a": "smaller", "b": "batches", "c": "client"},
-            "in both, tasks are short. Compare what is ready: in one, tasks wait for the scheduler; in the other, the "
-            "scheduler waits for the next submission": {"a": "client", "b": "smaller", "c": "batches"},
+            "the last task is large, and no other is left": {"a": "smaller", "b": "batches", "c": "work"},
+            "in one of them the threads are busy nearly all the time: no other cut of the work makes that faster": {
+                "a": "batches",
+                "b": "work",
+                "c": "smaller",
+            },
         },
         hints=(
             "diagnose(trace) names the cause in its first line; plots.gantt shows the end of the run.",
-            "a: each task is shorter than its overhead. b: the bars end at different times. c: nothing is ready.",
-            "Tiny tasks need batches; an imbalance needs smaller ones; a cluster with nothing to do needs a client that "
-            "submits sooner.",
+            "a: each task is shorter than its overhead. b: one bar ends long after the others. c: no gap anywhere.",
+            "Tiny tasks need batches; an imbalance needs smaller ones; busy threads need less work.",
         ),
     ),
     Exercise(
@@ -171,7 +173,7 @@ EXERCISES = [
             (10, 1.0, 1e-3, 4, 1),
         ],
         expected=_bound,
-        behaviour="the larger of two times: the scheduler hands out all the tasks; the busiest worker computes its tasks",
+        behaviour="the larger of two times: the scheduler hands out all tasks; the busiest worker computes its own",
         mistakes={
             "a task has b runs, so there are ⌈n/b⌉ tasks to hand out, not n": (
                 lambda n, w, h, m, b: max(n * h, math.ceil(math.ceil(n / b) / m) * b * w)
@@ -213,7 +215,8 @@ EXERCISES = [
         hints=(
             "There are 5,000 candidates: try them all with the model of the chapter.",
             "course.models.chunk_time(work, tasks, workers, overhead=call, dispatch=h) takes arrays of tasks.",
-            "tasks = np.arange(1, 5001); return int(tasks[np.argmin(models.chunk_time(work, tasks, workers, call, h))])",
+            "tasks = np.arange(1, 5001); times = models.chunk_time(work, tasks, workers, call, h); return the one "
+            "of tasks at np.argmin(times), as an int",
         ),
     ),
     Exercise(
@@ -302,7 +305,7 @@ EXERCISES = [
         target=3.0,
         behaviour="batches with which the simulated sweeps are three times as fast as with one run a task",
         hints=(
-            "The scheduler hands out the batches in your order, one after another. What limits the start, what the end?",
+            "The scheduler hands out the batches in your order. What limits the start of it, what the end?",
             "The runs come sorted, the longest last. Balance the batches by their work, or mix long and short runs.",
             "Deal the runs like cards: batches = [list(range(k, n, count)) for k in range(count)] with count a few "
             "times the workers.",
