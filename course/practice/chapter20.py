@@ -302,8 +302,8 @@ EXERCISES = [
         baseline=_one_each,
         timed=_uneven,
         cost=_batched_time,
-        target=3.0,
-        behaviour="batches with which the simulated sweeps are three times as fast as with one run a task",
+        target=5.5,
+        behaviour="batches with which the simulated sweeps are 5.5 times as fast as with one run a task",
         hints=(
             "The scheduler hands out the batches in your order. What limits the start of it, what the end?",
             "The runs come sorted, the longest last. Balance the batches by their work, or mix long and short runs.",
