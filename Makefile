@@ -16,11 +16,17 @@ RUN := $(BIN)/python
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Exercises have holes, and are meant to fail. What measures runs by itself, one thing at a time; all else on every core.
-# A selection (ARGS="-k queueing") may leave nothing to one of the two: pytest's 5 says so, and is no failure.
+# Exercises have holes, and are meant to fail. What measures runs by itself: chapters two at a time, for they mostly sleep
+# and their tolerances bear a neighbour; those that do not bear one, and all else that measures, one at a time. The rest
+# runs on every core, in the order of tests/conftest.py, a file in one process.
+# A selection (ARGS="-k queueing") may leave nothing to one of the three: pytest's 5 says so, and is no failure.
 NBVAL := --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg --nbval-cell-timeout 120
-TOGETHER := -n logical --maxprocesses 8 --dist loadfile course tests --ignore=tests/measured --ignore=tests/browser
-ALONE := notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions tests/measured tests/browser
+TOGETHER := -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+	course tests --ignore=tests/measured --ignore=tests/browser/test_whole_chapter.py
+SENSITIVE := notebooks/2-concepts/10-components.ipynb notebooks/3-algorithms/17-capacity.ipynb
+IN_PAIRS := -p tests.conftest -n logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder \
+	notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions $(SENSITIVE:%=--ignore=%)
+ALONE := $(SENSITIVE) tests/measured tests/browser/test_whole_chapter.py
 
 .PHONY: help lab check test quick bench fidelity notebooks setup clean
 
@@ -30,7 +36,7 @@ help:
 	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
 	@echo 'make quick       the same without notebooks, browser and whatever measures (3 minutes)'
 	@echo 'make bench       the benchmarks: ours against a peer'
-	@echo 'make fidelity    how near the simulated Dask comes to the real one, on this machine (10 minutes)'
+	@echo 'make fidelity    whatif, and the simulated Dask, against the real one on this machine (20 minutes)'
 	@echo 'make notebooks   make the exercises from the solutions; execute every notebook anew'
 	@echo 'make clean       remove .venv'
 
@@ -43,11 +49,12 @@ check: setup
 test: setup
 	@"$(RUN)" -m ruff check course tests
 	@"$(RUN)" -m pytest $(NBVAL) $(TOGETHER) notebooks/solutions $(ARGS) || [ $$? -eq 5 ]
+	@"$(RUN)" -m pytest $(NBVAL) $(IN_PAIRS) $(ARGS) || [ $$? -eq 5 ]
 	@"$(RUN)" -m pytest $(NBVAL) $(ALONE) $(ARGS) || [ $$? -eq 5 ]
 
 quick: setup
 	@"$(RUN)" -m ruff check course tests
-	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) $(ARGS)
+	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) --ignore=tests/browser $(ARGS)
 
 bench: setup
 	@"$(RUN)" tests/bench $(ARGS)

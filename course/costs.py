@@ -20,6 +20,10 @@ FEWEST = 3
 SLOWEST_LINK = 1e3
 """Bytes a second below which no bandwidth is believed."""
 
+LARGE, ASSUMED_BANDWIDTH = 1e6, 1e8
+"""Bytes of a transfer that tells a bandwidth, and the bytes a second that are assumed where none is so large; Dask's
+scheduler begins with the same two."""
+
 
 @dataclass(frozen=True, eq=False)
 class Costs:
@@ -81,7 +85,7 @@ def recorded_costs(trace: Trace) -> Costs:
 
     The *latency* is what small transfers took beyond their bytes, at the rate of the fastest ones. The *bandwidth* is
     that of a worker's link, however many transfers share it: bytes over the time in which any of them ran, less the
-    latency.
+    latency. Where no transfer had a megabyte, it is 100 MB/s, which Dask's scheduler assumes, too.
     """
     start, stop = trace.task_times()
     ran = np.flatnonzero(~np.isnan(start))
@@ -163,9 +167,12 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     # How long links had been busy until an instant, on the one axis on which the workers follow one another.
     times = np.stack([begin, end], axis=1).reshape(-1)
     busy = np.stack([np.cumsum(end - begin) - (end - begin), np.cumsum(end - begin)], axis=1).reshape(-1)
-    offset = shift * np.maximum(worker, 0)
-    between = np.interp(until + offset, times, busy) - np.interp(since + offset, times, busy)
-    return np.where(remote & (worker >= 0), np.nan_to_num(between), 0.0)
+    tasks = np.flatnonzero(remote & (worker >= 0))
+    offset = shift * worker[tasks]
+    between = np.interp(until[tasks] + offset, times, busy) - np.interp(since[tasks] + offset, times, busy)
+    seconds = np.zeros(len(graph))
+    seconds[tasks] = np.nan_to_num(between)
+    return seconds
 
 
 def _busy_links(trace: Trace) -> tuple[np.ndarray, np.ndarray, float]:
@@ -205,8 +212,8 @@ def _network(trace: Trace) -> tuple[float, float]:
     small = size <= np.quantile(size, 0.25)
     beyond = seconds[small] - (size[small] / fastest if fastest > 0 else 0.0)
     latency = max(0.0, float(np.quantile(beyond, 0.25)))
+    if size.max() < LARGE:
+        return latency, max(fastest, ASSUMED_BANDWIDTH)
     since, until, _ = _busy_links(trace)
-    busy, size = float((until - since).sum()) - latency * len(since), float(size.sum())
-    if busy <= 0 or size <= 0:
-        return latency, np.inf
-    return latency, max(size / busy, SLOWEST_LINK)
+    busy = float((until - since).sum()) - latency * len(since)
+    return latency, max(float(size.sum()) / max(busy, 1e-9), SLOWEST_LINK)

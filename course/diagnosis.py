@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from course.costs import recorded_costs
 from course.timeshares import SHARES, TimeShares, time_shares
-from course.trace import COMPUTE, DISK, KINDS, OVERHEAD, Trace
+from course.trace import COMPUTE, DISK, KINDS, OVERHEAD, TRANSFER, Trace, worker_names
+
+if TYPE_CHECKING:
+    from course.advice import Advice
 
 LIMITS = {
     "compute": "the threads are busy: only less work, or more threads, make it faster",
@@ -32,6 +39,9 @@ BUSY = 0.8
 
 FEW = 3
 """A kind of fewer tasks than this has no typical one."""
+
+WORTH = 0.02
+"""A change that would save less than this share of the time is not advised."""
 
 NONE_READY = ("imbalance", "dependencies")
 """The shares in which no task is ready."""
@@ -108,6 +118,10 @@ class Diagnosis:
         Thread-seconds for which others had nothing to do while this task ran.
     over_time : TimeShares
         The shares from instant to instant.
+    workers : list of WorkerLoad
+        What each worker did, in their order.
+    trace : Trace
+        The run.
     """
 
     makespan: float
@@ -120,6 +134,23 @@ class Diagnosis:
     evidence: str
     blame: np.ndarray = field(repr=False)
     over_time: TimeShares = field(repr=False)
+    workers: list[WorkerLoad]
+    trace: Trace = field(repr=False)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How long tasks took, against what they cost beyond their work."""
+        return _sizes(self.trace)
+
+    @cached_property
+    def advice(self) -> list[Advice]:
+        """What to change first: at most five findings, the one that saves most first (`course.advice.advise`).
+
+        Each is replayed, when this is first asked for: about a second, and up to ten for a million tasks.
+        """
+        from course.advice import advise
+
+        return advise(self.trace, self)
 
     def on_path(self) -> dict[str, float]:
         """Return the seconds of each kind on the critical path; they sum to the makespan."""
@@ -138,7 +169,111 @@ class Diagnosis:
         lines.append("critical path: " + ", ".join(path))
         return "\n".join(lines)
 
+    def report(self) -> str:
+        """Return all that was found as text, with the advice."""
+        lines = [str(self), f"tasks: {self.sizes}", f"workers: {_unevenness(self.workers)}", "", "kinds of tasks"]
+        lines.append(f"  {'':<28}{'tasks':>8}{'seconds':>10}{'median':>10}{'longest':>10}{'blame':>10}")
+        for group in sorted(self.groups, key=lambda each: -each.seconds)[:8]:
+            numbers = (group.seconds, group.median, group.longest, group.blame)
+            lines.append(f"  {group.prefix:<28.28}{group.tasks:>8,}" + "".join(f"{each:>10.3g}" for each in numbers))
+        lines += ["", "what to change first"]
+        lines += [f"{i}. {str(each).replace(chr(10), chr(10) + ' ')}" for i, each in enumerate(self.advice, 1)]
+        if not self.advice:
+            lines.append(f"  nothing that was tried would save more than {WORTH:.0%} of the time")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all that was found, and the advice, as plain numbers, strings and lists (for JSON)."""
+        return {
+            "makespan": self.makespan,
+            "limit": self.limit,
+            "meaning": LIMITS[self.limit],
+            "evidence": self.evidence,
+            "seconds": dict(self.seconds),
+            "shares": dict(self.shares),
+            "bounds": dict(self.bounds),
+            "critical_path": [
+                {**asdict(step), "name": self.trace.graph.name(step.task)} for step in self.critical_path
+            ],
+            "groups": [asdict(group) for group in self.groups],
+            "workers": [asdict(worker) for worker in self.workers],
+            "sizes": asdict(self.sizes),
+            "advice": [
+                {
+                    "finding": each.finding, "change": each.change, "saves": each.saves, "at_most": each.at_most,
+                    "makespan": each.outcome.makespan, "interval": list(each.outcome.interval),
+                    "ratio": each.outcome.ratio, "whatif": each.outcome.changes, "chapter": each.chapter,
+                }
+                for each in self.advice
+            ],
+        }  # fmt: skip
+
+    def to_html(self) -> str:
+        """Return all that was found, and the advice, as a fragment of HTML that needs no style sheet and no script."""
+        from course.diagnosis_html import render
+
+        return render(self)
+
     __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class WorkerLoad:
+    """What one worker did.
+
+    Attributes
+    ----------
+    name : str
+    tasks : int
+        How many it ran.
+    busy : float
+        Seconds that its threads computed, added up.
+    received : float
+        Bytes that it fetched from other workers.
+    disk : float
+        Seconds that it wrote and read spilled data.
+    spills : int
+        How often.
+    """
+
+    name: str
+    tasks: int
+    busy: float
+    received: float
+    disk: float
+    spills: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How long tasks took: a histogram, and what a task costs beyond its work.
+
+    Attributes
+    ----------
+    edges : tuple of float
+        Of the bins [s]: three to a decade.
+    counts : tuple of int
+        Tasks in each bin, one fewer than edges.
+    median : float
+        Of the durations [s].
+    overhead : float
+        What a task cost beyond its work, in the mean [s] (`course.costs.recorded_costs`).
+    shorter : float
+        The share of the tasks that are shorter than that.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    median: float
+    overhead: float
+    shorter: float
+
+    def __str__(self) -> str:
+        number = sum(self.counts)
+        return (
+            f"{number:,}, {self.median * 1e3:.3g} ms in the median; each costs {self.overhead * 1e3:.3g} ms beyond its"
+            f" work, and {self.shorter:.0%} are shorter than that"
+        )
 
 
 def diagnose(trace: Trace) -> Diagnosis:
@@ -203,8 +338,53 @@ def diagnose(trace: Trace) -> Diagnosis:
     span = trace.graph.replace(duration=np.nan_to_num(stop - start)).span
     bounds = {"work": work, "span": span, "lower": max(work, span)}
     limit, evidence = _limit(trace, shares, groups, ran)
-    path = _path(trace)
-    return Diagnosis(trace.makespan, seconds, shares, bounds, path, groups, limit, evidence, blame, over_time)
+    return Diagnosis(
+        makespan=trace.makespan, seconds=seconds, shares=shares, bounds=bounds, critical_path=_path(trace),
+        groups=groups, limit=limit, evidence=evidence, blame=blame, over_time=over_time, workers=_workers(trace),
+        trace=trace,
+    )  # fmt: skip
+
+
+def _workers(trace: Trace) -> list[WorkerLoad]:
+    def added_up(kind: int, values: np.ndarray) -> np.ndarray:
+        rows = (trace.kind == kind) & (trace.worker >= 0)
+        return np.bincount(trace.worker[rows], values[rows], trace.cluster.workers)
+
+    once, seconds = np.ones(len(trace)), trace.stop - trace.start
+    columns = [added_up(COMPUTE, once).astype(int), trace.busy(), added_up(TRANSFER, trace.size)]
+    columns += [added_up(DISK, seconds), added_up(DISK, once).astype(int)]
+    return [
+        WorkerLoad(name, *values)
+        for name, *values in zip(worker_names(trace.cluster), *(each.tolist() for each in columns), strict=True)
+    ]
+
+
+def _sizes(trace: Trace) -> Sizes:
+    costs = recorded_costs(trace)
+    ran = costs.submissions.weight > 0
+    start, stop = trace.task_times()
+    duration = (stop - start)[ran]
+    overhead = float(costs.lag[ran].mean()) + float(costs.cluster.scheduler_overhead)
+    first = math.floor(3 * math.log10(max(duration.min(), 1e-6)))
+    last = max(first + 1, math.floor(3 * math.log10(max(duration.max(), 1e-6))) + 1)
+    edges = 10.0 ** (np.arange(first, last + 1) / 3)
+    counts, _ = np.histogram(np.clip(duration, edges[0], edges[-1]), edges)
+    return Sizes(
+        tuple(edges.tolist()), tuple(counts.tolist()), float(np.median(duration)), overhead,
+        float((duration < overhead).mean()),
+    )  # fmt: skip
+
+
+def _unevenness(workers: list[WorkerLoad]) -> str:
+    busy = np.array([worker.busy for worker in workers])
+    most = workers[int(busy.argmax())]
+    text = f"{most.name} computes most, {most.busy / max(busy.mean(), 1e-300):.2f} times the mean"
+    spilled = [worker for worker in workers if worker.spills]
+    if spilled:
+        worst = max(spilled, key=lambda worker: worker.disk)
+        text += f"; {len(spilled)} of {len(workers)} use the disk"
+        text += f", {worst.name} {worst.spills} times ({worst.disk:.3g} s)"
+    return text
 
 
 def input_bytes(trace: Trace) -> np.ndarray:
@@ -344,7 +524,7 @@ def _path(trace: Trace) -> list[Step]:
         candidates = [p for p in candidates if (start[p], stop[p], position[p]) < now]  # never for one without a start
         latest = max(candidates, key=lambda p: stop[p], default=None)
         since = begin if latest is None else max(float(stop[latest]), begin)
-        for row in own.get(task, []):
+        for row in own(task):
             blocked(max(float(trace.stop[row]), since))
             waited(KINDS[trace.kind[row]], max(float(trace.start[row]), since))
         blocked(since)
@@ -381,14 +561,17 @@ def _disk_rows(trace: Trace) -> Callable[[int, float, float], list[int]]:
     return touching
 
 
-def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> dict[int, list[int]]:
-    """Return, for each task, what its worker fetched, read and unpacked for it before it began; the latest first."""
+def _own_rows(trace: Trace, start: np.ndarray, worker: np.ndarray) -> Callable[[int], list[int]]:
+    """Return a function: what a task's worker fetched, read and unpacked for it before it began, the latest first."""
     rows = np.flatnonzero(
         (trace.kind != COMPUTE) & (trace.worker >= 0) & (worker[trace.task] == trace.worker)
         & (trace.stop <= start[trace.task] + 1e-6)
     )  # fmt: skip
-    rows = rows[np.argsort(-trace.stop[rows], kind="stable")]
-    own: dict[int, list[int]] = {}
-    for task, row in zip(trace.task[rows].tolist(), rows.tolist(), strict=True):
-        own.setdefault(task, []).append(row)
+    rows = rows[np.argsort(trace.task[rows], kind="stable")]
+    first = np.searchsorted(trace.task[rows], np.arange(len(start) + 1))
+
+    def own(task: int) -> list[int]:
+        mine = rows[first[task] : first[task + 1]]
+        return mine[np.argsort(-trace.stop[mine], kind="stable")].tolist()
+
     return own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, OVERHEAD, Trace
 REMOVABLE = ("transfer", "disk", "deserialize", "overhead", "client")
 """What a run can be replayed without."""
 
-DASK_UP_TO = 20_000
+DASK_UP_TO = 100_000
 """Up to so many tasks, Dask's own scheduler is simulated by default; beyond, list scheduling in the recorded order."""
 
 MOST_RUNS, TASKS_TO_RUN = 7, 20_000
@@ -105,7 +106,7 @@ def whatif(
     scheduler_overhead : float or str, optional
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
-        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 20,000 tasks, and list scheduling in the
+        As `course.simulate.run` takes it. Default: Dask's own scheduler up to 100,000 tasks, and list scheduling in the
         recorded order ("list") beyond.
     split, merge : int or mapping of str to int, optional
         Cut each task into so many equal parts; make so many neighbouring tasks of a layer one. Of all tasks, or by key
@@ -158,31 +159,69 @@ def whatif(
 
     Taught in chapter 23.
     """
-    seed = whole("seed", seed)
-    before = _Replay.of(trace)
-    after, said = _changed(
-        before, trace,
-        {"workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
-         "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed,
-         "even": even, "remove": remove},
-    )  # fmt: skip
-    if policy is not None:
-        said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
-    runs = max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(before.graph), len(after.graph))))
-    seeds = [seed + k for k in range(runs)]
-    baselines = [before.run(None, s) for s in seeds]
-    changed = [after.run(policy, s) for s in seeds] if said else baselines
-    replayed = float(np.median([each.makespan for each in baselines]))
-    times = np.array([each.makespan for each in changed])
-    middle = int(np.argsort(times, kind="stable")[runs // 2])
-    factor = trace.makespan / replayed if replayed else 1.0
-    slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
-    ratio = float(np.median(times)) / replayed if replayed else 1.0
-    interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
-    words = "; ".join(said) or "nothing changed"
-    return WhatIf(
-        ratio * trace.makespan, interval, ratio, trace.makespan, replayed, changed[middle], baselines[0], words
-    )
+    changes = {
+        "workers": workers, "threads": threads, "bandwidth": bandwidth, "latency": latency,
+        "scheduler_overhead": scheduler_overhead, "split": split, "merge": merge, "speed": speed, "even": even,
+        "remove": remove,
+    }  # fmt: skip
+    return Replayer(trace, seed).ask(policy, changes)
+
+
+class Replayer:
+    """A recorded run, ready to be replayed with any changes: asks more than one question at the price of one baseline.
+
+    Parameters
+    ----------
+    trace : Trace
+        With at least one task that ran.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If no task ran.
+    """
+
+    def __init__(self, trace: Trace, seed: int = 0) -> None:
+        self.trace, self.seed = trace, whole("seed", seed)
+        self.before = _Replay.of(trace)
+        self._baselines: dict[bool, list[Trace]] = {}
+
+    def baselines(self, runs: int) -> list[Trace]:
+        """Return so many replays without changes."""
+        known = self._baselines.setdefault(runs > 1, [])  # of a single one, the lags are not dealt anew
+        for k in range(len(known), runs):
+            known.append(self.before.run(None, self.seed + k, deal=runs > 1))
+        return known[:runs]
+
+    def ask(self, policy: Policy | Simulator | None, changes: Mapping[str, Any], runs: int = MOST_RUNS) -> WhatIf:
+        """Answer one question, with so many repetitions at most: see `whatif`, whose arguments the changes are."""
+        before, trace = self.before, self.trace
+        after, said = _changed(before, changes)
+        if policy is not None:
+            said.append(f"policy {policy if isinstance(policy, str) else type(policy).__name__}")
+        runs = min(runs, _runs(before.graph))
+        baselines = self.baselines(runs)
+        changed = baselines
+        if said:
+            changed = [after.run(policy, self.seed + k, deal=runs > 1) for k in range(min(runs, _runs(after.graph)))]
+        replayed = float(np.median([each.makespan for each in baselines]))
+        times = np.array([each.makespan for each in changed])
+        middle = int(np.argsort(times, kind="stable")[len(times) // 2])
+        factor = trace.makespan / replayed if replayed else 1.0
+        slack = 1 + (abs(replayed / trace.makespan - 1) if trace.makespan else 0.0)
+        ratio = float(np.median(times)) / replayed if replayed else 1.0
+        interval = float(times.min()) * factor / slack, float(times.max()) * factor * slack
+        return WhatIf(
+            makespan=ratio * trace.makespan, interval=interval, ratio=ratio, recorded=trace.makespan,
+            replayed=replayed, trace=changed[middle], baseline=baselines[0],
+            changes="; ".join(said) or "nothing changed",
+        )  # fmt: skip
+
+
+def _runs(graph: TaskGraph) -> int:
+    """Return how often a replay is repeated."""
+    return max(1, min(MOST_RUNS, TASKS_TO_RUN // max(len(graph), 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +230,11 @@ class _Replay:
 
     graph: TaskGraph
     costs: Costs
-    layer: np.ndarray  # Dask's task groups: what it takes for one kind of work, by which it queues and learns durations
+
+    @cached_property
+    def layer(self) -> np.ndarray:
+        """Dask's task groups: what it takes for one kind of work, by which it queues tasks and learns durations."""
+        return _layers(self.graph)
 
     @classmethod
     def of(cls, trace: Trace) -> _Replay:
@@ -199,12 +242,12 @@ class _Replay:
         costs = recorded_costs(trace)
         start, stop = trace.task_times()
         graph = trace.graph.replace(duration=np.nan_to_num(stop - start) * _speeds(trace))
-        return cls(graph, costs, _layers(graph))
+        return cls(graph, costs)
 
-    def run(self, policy: Policy | Simulator | None, seed: int) -> Trace:
-        """Return the trace of a replay."""
+    def run(self, policy: Policy | Simulator | None, seed: int, *, deal: bool) -> Trace:
+        """Return the trace of a replay; if its lags are dealt anew, each task has that of any one of its layer."""
         costs = self.costs
-        lag = _shuffled(costs.lag, self.layer, seed)
+        lag = _shuffled(costs.lag, self.layer, seed) if deal else costs.lag
         before = lag + costs.disk + costs.deserialize
         graph = self.graph.replace(duration=self.graph.duration + before)
         trace = run(graph, costs.cluster, self._policy(policy), seed)
@@ -249,7 +292,7 @@ def _layers(graph: TaskGraph) -> np.ndarray:
     known: dict[str, int] = {}
     groups = np.empty(len(graph), np.int64)
     for task, name in enumerate(graph.names):
-        key = name[2:].partition("'")[0] if name.startswith("('") else prefixes[prefix[task]]
+        key = name[: name.find("'", 2)] if name.startswith("('") else prefixes[prefix[task]]
         groups[task] = known.setdefault(key, len(known))
     return groups
 
@@ -265,9 +308,10 @@ def _shuffled(values: np.ndarray, group: np.ndarray, seed: int) -> np.ndarray:
 
 def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) -> Trace:
     """Return a simulated trace as a recorder would have it: what comes before a task's work in rows of its own."""
-    columns = {name: getattr(trace, name) for name in COLUMNS}
-    kept = trace.kind != OVERHEAD
-    columns = {name: column[kept] for name, column in columns.items()}
+    # The simulators put a row for each time that the scheduler took, if any, at the end.
+    kept = slice(int(np.count_nonzero(trace.kind != OVERHEAD)))
+    columns = {name: getattr(trace, name)[kept] for name in COLUMNS}
+    columns["start"] = columns["start"].copy()
     rows = np.flatnonzero(columns["kind"] == COMPUTE)
     task = columns["task"][rows]
     scale = np.divide(  # a worker that is twice as fast has half the lag
@@ -275,7 +319,7 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         out=np.ones(len(rows)), where=trace.graph.duration[task] > 0,
     )  # fmt: skip
     begin = columns["start"][rows] + lag[task] * scale
-    parts = [columns]
+    parts = []
     for kind, seconds in ((DISK, costs.disk), (DESERIALIZE, costs.deserialize)):
         length = seconds[task] * scale
         some = length > 0
@@ -285,14 +329,15 @@ def _with_rows(trace: Trace, graph: TaskGraph, lag: np.ndarray, costs: Costs) ->
         parts.append(part)
         begin = begin + length
     columns["start"][rows] = np.minimum(begin, columns["stop"][rows])
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
+    if any(len(part["start"]) for part in parts):
+        columns = {name: np.concatenate([part[name] for part in (columns, *parts)]) for name in COLUMNS}
     return Trace(**columns, graph=graph, cluster=trace.cluster, origin="simulated")
 
 
 # ---- the changes
 
 
-def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
+def _changed(before: _Replay, changes: Mapping[str, Any]) -> tuple[_Replay, list[str]]:
     """Return the program with the changes, and these in words."""
     said: list[str] = []
     after = before
@@ -300,17 +345,17 @@ def _changed(before: _Replay, trace: Trace, changes: Mapping[str, Any]) -> tuple
         ("even", _even), ("speed", _speed), ("merge", _merge), ("split", _split), ("remove", _remove),
         ("scheduler_overhead", _overhead),
     ):  # fmt: skip
-        value = changes[name]
+        value = changes.get(name)
         if value is None or (isinstance(value, Collection) and not len(value)):
             continue
         after = change(after, value)
         said.append(f"{name.replace('_', ' ')} {_words(value)}")
     cluster = after.costs.cluster
     for name in ("bandwidth", "latency"):
-        if (value := changes[name]) is not None:
+        if (value := changes.get(name)) is not None:
             cluster = cluster.replace(**{name: _factor(name, value, getattr(cluster, name))})
             said.append(f"{name} {value}")
-    workers, threads = changes["workers"], changes["threads"]
+    workers, threads = changes.get("workers"), changes.get("threads")
     if workers is not None or threads is not None:
         cluster = _resized(cluster, workers, threads)
         said += [f"{value} {name}" for name, value in (("workers", workers), ("threads", threads)) if value is not None]
@@ -332,7 +377,8 @@ def _factor(name: str, value: Any, present: Any) -> Any:
                 raise ValueError
         except ValueError:
             raise ValueError(f"{name} is {value!r}; it must be a number, or a factor such as '2x'") from None
-        return np.asarray(present, dtype=float) * scalar(name, factor, above=0)
+        scaled = np.asarray(present, dtype=float) * scalar(name, factor, low=0)
+        return scaled if scaled.ndim else float(scaled)
     return value
 
 
@@ -427,7 +473,7 @@ def _regrouped(replay: _Replay, graph: TaskGraph, group: np.ndarray) -> _Replay:
         costs.cluster, np.bincount(group, costs.lag, count) / members, np.bincount(group, costs.disk, count),
         np.bincount(group, costs.deserialize, count), submissions, np.argsort(np.argsort(order, kind="stable")),
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[first])
+    return _Replay(graph, costs)
 
 
 def _split(replay: _Replay, value: Any) -> _Replay:
@@ -442,7 +488,7 @@ def _split(replay: _Replay, value: Any) -> _Replay:
         costs.cluster, costs.lag[origin], costs.disk[origin] * share, costs.deserialize[origin] * share, submissions,
         order,
     )  # fmt: skip
-    return _Replay(graph, costs, replay.layer[origin])
+    return _Replay(graph, costs)
 
 
 def _remove(replay: _Replay, kinds: str | Collection[str]) -> _Replay:

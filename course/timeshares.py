@@ -86,96 +86,53 @@ def time_shares(trace: Trace) -> TimeShares:
 
     Notes
     -----
-    A sweep over the starts and stops: first for each worker, where the causes of that worker are (its disk, its
-    transfers, its ready tasks); then for all workers together, where the others are.
+    A sweep over the starts and stops: of each worker first, where the causes of that worker are (its disk, its
+    transfers, its ready tasks); then of all workers together, where the others are.
     """
-    computes = trace.kind == COMPUTE
-    if not computes.any():
+    from course.sweep_kernel import sweep
+
+    if not (trace.kind == COMPUTE).any():
         raise ValueError("no task ran in this trace, so no thread's time went anywhere: record a run that computes")
-    begin, end = trace.start.min(), trace.stop.max()
-    where, when, known = _sweep_workers(trace, begin, end)
-    return _sweep_all(trace, begin, end, where, when, known)
+    begin, end = float(trace.start.min()), float(trace.stop.max())
+    column, where, when, change = _changes(trace, begin)
+    # Not a stable sort, which takes several times as long: at one instant the order does not matter.
+    order = np.argsort(when)
+    times, threads, pieces = sweep(order, when, where, column, change, trace.cluster.threads_per_worker, begin, end)
+    return TimeShares(np.append(times[:pieces], end), threads[:pieces])
 
 
-# Columns of a worker's sweep, while it is one.
-_RUNNING, _DISK, _DESERIALIZE, _TRANSFER, _READY = range(5)
+def _changes(trace: Trace, begin: float) -> tuple[np.ndarray, ...]:
+    """Return all that changes: what (a column of the sweep), of which worker, when, and by how much."""
+    from course.sweep_kernel import DESERIALIZE as UNPACKING
+    from course.sweep_kernel import DISK as ON_DISK
+    from course.sweep_kernel import NOTHING, ON_THEIR_WAY, READY, RUNNING, TAIL
+    from course.sweep_kernel import TRANSFER as WAITING
 
-
-def _sweep_workers(trace: Trace, begin: float, end: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return, for each instant at which a worker changes: the worker, the instant, and what holds from then on.
-
-    What holds has the rows: running tasks, disk, deserialize, transfer, scheduling, idle for another reason, and
-    tasks that are ready beyond those that its own idle threads can take.
-    """
     rows = trace.worker >= 0
     kind, worker, task = trace.kind, trace.worker, trace.task
-    spans = [  # (column, workers, starts, stops)
-        (_RUNNING, worker[pick], trace.start[pick], trace.stop[pick]) for pick in [rows & (kind == COMPUTE)]
-    ]
-    for column, code in ((_DISK, DISK), (_DESERIALIZE, DESERIALIZE)):
+    spans = []  # (column, workers, starts, stops)
+    for column, code in ((RUNNING, COMPUTE), (ON_DISK, DISK), (UNPACKING, DESERIALIZE)):
         pick = rows & (kind == code)
         spans.append((column, worker[pick], trace.start[pick], trace.stop[pick]))
     # Several transfers for one task make one thread wait, from the first to the last.
     pick = np.flatnonzero(rows & (kind == TRANSFER))
-    waits = _hull(worker[pick], task[pick], trace.start[pick], trace.stop[pick])
-    spans.append((_TRANSFER, *waits))
-    spans += [(_READY, *each) for each in _ready(trace, begin)]
-    threads = trace.cluster.threads_per_worker
-    every = np.arange(trace.cluster.workers)
+    spans.append((WAITING, *_hull(worker[pick], task[pick], trace.start[pick], trace.stop[pick])))
+    spans += [(READY, *each) for each in _ready(trace, begin)]
+    for column, (since, until) in ((TAIL, _last_of_their_kind(trace)), (ON_THEIR_WAY, _on_their_way(trace))):
+        spans.append((column, np.zeros(len(since), np.int32), since, until))
+    spans.append((NOTHING, np.zeros(1, np.int32), np.array([begin]), np.array([begin])))
 
-    columns = np.concatenate([np.repeat(column, 2 * len(w)) for column, w, _, _ in spans])
-    where = np.concatenate([np.concatenate([w, w]) for _, w, _, _ in spans] + [every, every])
-    when = np.concatenate([np.concatenate([a, np.maximum(a, b)]) for _, _, a, b in spans])
-    when = np.concatenate([when, np.full(len(every), begin), np.full(len(every), end)])
-    change = np.concatenate([np.repeat([1, -1], len(w)) for _, w, _, _ in spans])
-    order = np.lexsort((when, where))
-    counts = np.zeros((5, len(order)), dtype=np.int32)
-    counts[columns, np.arange(len(columns))] = change
-    counts = counts[:, order].cumsum(axis=1, dtype=np.int32)  # each worker's changes sum to zero: one sum serves all
-    where, when = where[order], when[order]
-
-    slots = threads[where]
-    idle = slots - np.minimum(counts[_RUNNING], slots)
-    on_disk = np.where(counts[_DISK] > 0, idle, 0)
-    idle = idle - on_disk
-    unpacking = np.minimum(idle, counts[_DESERIALIZE])
-    idle = idle - unpacking
-    waiting = np.minimum(idle, counts[_TRANSFER])
-    idle = idle - waiting
-    scheduling = np.minimum(idle, counts[_READY])
-    idle, ready = idle - scheduling, counts[_READY] - scheduling
-    computing = np.minimum(counts[_RUNNING], slots)
-    known = np.array([computing, on_disk, unpacking, waiting, scheduling, idle, ready], dtype=np.int32)
-    return where, when, known
-
-
-def _sweep_all(
-    trace: Trace, begin: float, end: float, where: np.ndarray, when: np.ndarray, known: np.ndarray
-) -> TimeShares:
-    """Add up the workers, and give the idle threads that are left their names."""
-    steps = np.diff(known, axis=1, prepend=np.int32(0))
-    first = np.concatenate([[True], where[1:] != where[:-1]])
-    steps[:, first] = known[:, first]
-    tails, pending = _last_of_their_kind(trace), _on_their_way(trace)
-    times = np.concatenate([when, *tails, *pending])
-    order = np.argsort(times, kind="stable")
-    times = times[order]
-    # The ends of the tails and of what is on its way change nothing of the workers, and the workers nothing of them.
-    steps = np.pad(steps, ((0, 2), (0, len(times) - len(when))))
-    a, b = len(when), len(when) + 2 * len(tails[0])
-    steps[-2, a:b] = np.repeat([1, -1], len(tails[0]))
-    steps[-1, b:] = np.repeat([1, -1], len(pending[0]))
-    totals = steps[:, order].cumsum(axis=1, dtype=np.int32)
-    # Of the changes at one instant only the last counts; what is outside of the run is nobody's.
-    kept = np.append(np.diff(times) > 0, False) & (times < end) & (times >= begin)
-    *named, idle, ready, in_tail, on_their_way = totals[:, kept]
-    placement = np.minimum(idle, ready)
-    idle = idle - placement
-    client = np.where(on_their_way > 0, 0, idle)
-    idle = idle - client
-    imbalance = np.where(in_tail > 0, idle, 0)
-    threads = np.column_stack([*named, placement, imbalance, idle - imbalance, client])
-    return TimeShares(np.append(times[kept], end), threads)
+    columns, workers, starts, stops = [], [], [], []
+    for column, where, since, until in spans:
+        some = np.flatnonzero(since < until) if column != NOTHING else np.zeros(1, np.int64)
+        columns.append(np.full(len(some), column, np.int8))
+        workers.append(where[some])
+        starts.append(since[some])
+        stops.append(until[some])
+    column, where = np.concatenate(columns), np.concatenate(workers)
+    change = np.ones(2 * len(column), np.int8)
+    change[len(column) :] = -1
+    return np.tile(column, 2), np.tile(where, 2), np.concatenate(starts + stops), change
 
 
 def _hull(worker: np.ndarray, task: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, ...]:

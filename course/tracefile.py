@@ -143,7 +143,22 @@ def _trace(table: pa.Table, about: dict, version: int) -> Trace:
         names=tasks["name"].to_pylist() if about["names"] else None,
     )
     columns = {name: events[name].to_numpy() for name in COLUMNS if name != "kind"}
-    columns["kind"] = np.asarray(events["kind"].to_pylist(), dtype=object)
+    kind = events["kind"].cast(pa.string()).dictionary_encode().unify_dictionaries().combine_chunks()
+    columns["kind"] = _kinds(kind)
     cluster = Cluster.from_dict(about["cluster"])
     submitted = tasks["start"].to_numpy() if version > 1 else None
     return Trace(**columns, graph=graph, cluster=cluster, origin=about["origin"], submitted=submitted)
+
+
+def _kinds(kind: pa.ChunkedArray | pa.DictionaryArray) -> np.ndarray:
+    """Return the kinds of the rows by their numbers, from their words."""
+    if isinstance(kind, pa.ChunkedArray):
+        kind = kind.chunk(0) if kind.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    if kind.null_count:
+        raise TraceError("rows have no kind")
+    words = kind.dictionary.to_pylist()
+    unknown = [word for word in words if word not in KINDS]
+    if unknown:
+        raise TraceError(f"kind {unknown[0]!r} is unknown; it must be one of {', '.join(KINDS)}")
+    numbers = np.array([KINDS.index(word) for word in words], dtype=np.uint8)
+    return numbers[kind.indices.to_numpy()] if len(words) else np.empty(0, np.uint8)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from course.cluster import Cluster
 
@@ -34,14 +36,23 @@ COLUMNS = st.lists(st.integers(0, 4) | st.floats(0, 10) | st.floats(), min_size=
 def answer_or_error(
     function: Callable[..., Any], *arguments: Any, low: float = 0.0, high: float = math.inf, **options: Any
 ) -> None:
-    """The result is finite and in its range, or it is a ValueError."""
+    """The result, or each number of it, is finite and in its range, or it is a ValueError."""
     try:
         result = function(*arguments, **options)
     except ValueError:
         return
-    assert (np.asarray(result) >= low).all(), (arguments, result)
-    assert (np.asarray(result) <= high).all(), (arguments, result)
-    assert np.isfinite(result).all(), (arguments, result)
+    for value in dataclasses.astuple(result) if dataclasses.is_dataclass(result) else (result,):
+        assert (np.asarray(value) >= low).all(), (arguments, result)
+        assert (np.asarray(value) <= high).all(), (arguments, result)
+        assert np.isfinite(value).all(), (arguments, result)
+
+
+def near(values: ArrayLike, expected: float, errors: float = 3.0) -> float:
+    """The mean of the replications is the expected value, within so many standard errors; return one of those."""
+    values = np.asarray(values, dtype=float)
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    assert abs(values.mean() - expected) <= errors * error + 1e-12, (values.mean(), expected, error)
+    return float(error)
 
 
 def draw_predecessors(draw: Callable, n: int, most: int = 3) -> list[list[int]]:

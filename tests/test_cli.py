@@ -238,6 +238,9 @@ def test_folder_is_found_from_inside_it(home, shipped, tmp_path, monkeypatch):
     monkeypatch.chdir(home / "2-concepts")
     assert settle() == home.resolve()
     assert settle(str(tmp_path / "other")) == (tmp_path / "other").resolve()
+    for inside in (notebooks_folder(), notebooks_folder() / "2-concepts"):
+        with pytest.raises(CommandError, match="holds the notebooks as they came"):
+            settle(str(inside))
 
 
 def test_shipped_notebooks_are_the_checkouts():

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from course.datafiles import data_file
+from tests.data_scripts import load
 
-GENERATOR = Path(__file__).parent.parent / "data" / "make_events.py"
 FILES = sorted(data_file("events").rglob("*.parquet"))
 
 
 @pytest.fixture(scope="module")
 def make():
-    spec = importlib.util.spec_from_file_location("make_events", GENERATOR)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("make_events")
 
 
 def test_sizes(make):

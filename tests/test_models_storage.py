@@ -32,7 +32,7 @@ from course.models import (
     zipf,
 )
 from course.models.storage import _mean_order_statistic
-from tests.strategies import NUMBERS
+from tests.strategies import NUMBERS, near
 
 probabilities = st.floats(0, 1)
 
@@ -42,13 +42,6 @@ def quorums(draw, most: int = 40):
     """Draw replicas, read and write."""
     replicas = draw(st.integers(1, most))
     return replicas, draw(st.integers(1, replicas)), draw(st.integers(1, replicas))
-
-
-def near(values, expected, errors: float = 3.0) -> None:
-    """The mean of the replications is the expected value, within so many standard errors."""
-    values = np.asarray(values, dtype=float)
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    assert abs(values.mean() - expected) <= errors * error + 1e-12, (values.mean(), expected, error)
 
 
 # ---- quorums

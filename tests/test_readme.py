@@ -1,8 +1,10 @@
 """The README against the project: its chapters, its links, and the command that `.ci/run` runs."""
 
 import re
+import shlex
 from pathlib import Path
 
+from course.cli import parser
 from course.syllabus import chapters
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +38,10 @@ def test_its_links_and_pictures_are_there():
 def test_ci_runs_its_test_command():
     assert "\n    make test\n" in README
     assert re.search(r"^make test\b", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_its_lines_for_your_own_program_are_commands():
+    lines = re.findall(r"^    course (.*)$", README, re.MULTILINE)
+    assert [parser().parse_args(shlex.split(line, comments=True)).run.__module__ for line in lines] == [
+        f"course.cli.{name}" for name in ("record", "diagnose", "whatif", "whatif", "diagnose")
+    ]

@@ -22,16 +22,7 @@ from course.models import (
     mttdl_erasure,
 )
 from course.simulate.faults import DELIVERY, data_loss, heartbeats, machines, messages
-from tests.strategies import ANYTHING, answer_or_error
-
-
-def within(values, expected):
-    """Assert that the mean of independent values is as expected, within three standard errors; return the error."""
-    values = np.asarray(values, dtype=float)
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    assert abs(values.mean() - expected) <= 3 * error, (values.mean(), expected, error)
-    return error
-
+from tests.strategies import ANYTHING, answer_or_error, near
 
 # ---- machines
 
@@ -42,8 +33,8 @@ def test_availability_of_k_of_n(count, mtbf, mttr):
     up = mtbf / (mtbf + mttr)
     for needed in range(1, count + 1):
         values = [run.availability(needed) for run in runs]
-        assert within(values, binom.sf(needed - 1, count, up)) < 0.01
-        within(values, k_of_n(needed, count, availability(mtbf, mttr)))
+        assert near(values, binom.sf(needed - 1, count, up)) < 0.01
+        near(values, k_of_n(needed, count, availability(mtbf, mttr)))
     assert runs[0].availability(0) == 1
 
 
@@ -111,7 +102,7 @@ def test_data_is_lost_as_the_markov_chain_says(copies, needed, mtbf, mttr, repai
         repair = "parallel" if repairers == copies else "serial"
         assert mttdl_erasure(needed, copies - needed, mtbf, mttr, repair) == pytest.approx(expected)
     lost = data_loss(copies, needed, mtbf, mttr, 4000, repairers=repairers, seed=1)
-    assert within(lost, expected) < 0.03 * expected
+    assert near(lost, expected) < 0.03 * expected
 
 
 def plain_loss(copies, needed, scale, mttr, repairers, shape, rng):
@@ -148,7 +139,7 @@ def test_data_loss_is_its_twin(copies, data):
 def test_lifetimes_have_the_given_mean_and_shape():
     for shape in (0.7, 1.0, 3.0):
         lost = data_loss(1, 1, 5.0, 1.0, 20_000, shape=shape, seed=2)
-        within(lost, 5.0)
+        near(lost, 5.0)
         assert kstest(lost, "weibull_min", args=(shape, 0, 5.0 / math.gamma(1 + 1 / shape))).pvalue > 0.01
 
 
@@ -180,8 +171,8 @@ def test_false_suspicions_are_runs_of_losses(loss, missed, duplicate):
     assert beats / expected == pytest.approx(mistake_interval(missed + 0.5, 1.0, lost), rel=0.01)
     # Detection does not depend on how long it lived: more and shorter runs say more.
     short = heartbeats(1.0, missed + 0.5, loss=loss, duplicate=duplicate, beats=50, runs=50_000, seed=4)
-    assert within(short.detection, detection_time(missed + 0.5, 1.0, lost)) < 0.005
-    assert within(run.false_suspicions, expected) < 0.02 * expected
+    assert near(short.detection, detection_time(missed + 0.5, 1.0, lost)) < 0.005
+    assert near(run.false_suspicions, expected) < 0.02 * expected
 
 
 @settings(max_examples=150)

@@ -16,16 +16,7 @@ from course.models import machine_repair, mmck, retry_storm
 from course.simulate.load_generators import closed_loop, coordinated_omission, correct_omission, varying_arrivals
 from course.simulate.queues import queue
 from course.simulate.services import OUTCOMES, SHEDDING, CircuitBreaker, Requests, service, token_bucket
-from tests.strategies import ANYTHING, answer_or_error
-
-
-def within(values, expected, errors=3.0):
-    """Assert that the mean of independent replications is as expected, within so many standard errors."""
-    values = np.asarray(values, dtype=float)
-    error = values.std(ddof=1) / math.sqrt(len(values))
-    assert abs(values.mean() - expected) <= errors * error, (values.mean(), expected, error)
-    return error
-
+from tests.strategies import ANYTHING, answer_or_error, near
 
 # ---- the service: the twin
 
@@ -193,8 +184,8 @@ def test_service_that_refuses_is_mmck(servers, waiting):
         run = service(gaps, lambda rng, n: rng.exponential(1.0, n), servers, queue_limit=waiting, seed=seed)
         blocked.append(run.share("rejected"))
         latency.append(run.latency[run.ok].mean())
-    assert within(blocked, model.blocking_probability) < 0.05 * model.blocking_probability
-    within(latency, model.mean_response)
+    assert near(blocked, model.blocking_probability) < 0.05 * model.blocking_probability
+    near(latency, model.mean_response)
 
 
 def test_patient_clients_of_a_patient_service_are_a_queue():
@@ -416,8 +407,8 @@ def test_closed_loop_is_machine_repair(clients, think, servers):
                           servers, requests=20_000, seed=seed)  # fmt: skip
         rates.append(run.throughput())
         means.append(run.response[2000:].mean())
-    assert within(rates, throughput) < 0.01 * throughput
-    within(means, response)
+    assert near(rates, throughput) < 0.01 * throughput
+    near(means, response)
 
 
 def test_closed_load_slows_down_where_open_load_queues():
@@ -473,7 +464,7 @@ def test_varying_arrivals_are_poisson():
     counts = np.array(counts)
     assert (counts[:, 1] == 0).all()
     for column, mean in ((0, 10), (2, 40)):
-        within(counts[:, column], mean)
+        near(counts[:, column], mean)
         assert counts[:, column].var(ddof=1) == pytest.approx(mean, rel=0.35)  # Poisson: the variance is the mean
     assert len(varying_arrivals([0.0])) == 0
     assert np.array_equal(varying_arrivals([9.0], seed=3), varying_arrivals([9.0], seed=3))

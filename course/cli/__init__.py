@@ -7,14 +7,16 @@ the parsed arguments and returns the exit status. A `CommandError` ends the comm
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 
 import course
-from course.cli import check, lab, reset, run, warmup
+from course.cli import check, diagnose, lab, record, reset, run, warmup, whatif
 from course.cli.errors import CommandError
 
-COMMANDS = (lab, check, run, reset, warmup)
+COMMANDS = (lab, check, run, reset, warmup, record, diagnose, whatif)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,9 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     SystemExit
         When the command line is wrong (status 2), and after ``--help`` and ``--version`` (status 0).
     """
+    with contextlib.suppress(AttributeError):  # a terminal that cannot show a letter shows another
+        sys.stdout.reconfigure(errors="replace")
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # course diagnose ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except CommandError as error:
         print(f"course: {error}", file=sys.stderr)
         return 1

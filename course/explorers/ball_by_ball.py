@@ -10,6 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from course.explorers.frame import COLOURS, Choice, Explorer, Int
+from course.explorers.shapes import NEW, OLD, box
 
 SERVERS, TASKS = 8, 32
 RULES = {
@@ -113,21 +114,19 @@ def draw(artists: dict[str, Any], last: Decision) -> None:
     boxes, colours = [], []
     for s in range(SERVERS):
         for level in range(int(last.after[s])):
-            boxes.append(_box(s, level, level + 1, 0.36))
+            boxes.append(box(s - 0.36, s + 0.36, level, level + 1))
             newest = s == last.chosen and level == last.after[s] - 1
-            colours.append("#F3B58A" if newest else "#BBD9EC")
+            colours.append(NEW if newest else OLD)
     artists["boxes"].set_verts(boxes)
     artists["boxes"].set_facecolors(colours)
-    artists["frames"].set_verts([_box(s, 0, max(float(last.after[s]), 0.25) + 0.1, 0.43) for s in last.looked])
+    artists["frames"].set_verts(
+        [box(s - 0.43, s + 0.43, 0, max(float(last.after[s]), 0.25) + 0.1) for s in last.looked]
+    )
     artists["even"].set_ydata([last.k / SERVERS] * 2)
     judged = last.rule not in ("random", "turn")
     for s, text in enumerate(artists["known"]):
         text.set_position((s, float(last.after[s]) + 0.2))
         text.set_text(f"seen: {last.known[s]}" if judged and s in last.looked else "")
-
-
-def _box(server: int, low: float, high: float, half: float) -> list[tuple[float, float]]:
-    return [(server - half, low), (server + half, low), (server + half, high), (server - half, high)]
 
 
 explorer = Explorer(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from course import models, simulate
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, Int, set_limits
+from course.explorers.shapes import box
 from course.simulate import Part
 
 WORK = 12.0
@@ -96,7 +97,7 @@ def draw(artists: dict[str, Any], step: Step) -> None:
     artists["fails"].set_data(
         [part.stop for part in lost], [min(part.saved + part.stop - part.start, WORK) for part in lost]
     )
-    boxes = [[(p.start, -0.4), (p.stop, -0.4), (p.stop, 0.4), (p.start, 0.4)] for p in shown]
+    boxes = [box(part.start, part.stop, -0.4, 0.4) for part in shown]
     artists["bars"].set_verts(boxes)
     artists["bars"].set_facecolors([FILL[part.kind] for part in shown])
 

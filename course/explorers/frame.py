@@ -215,13 +215,15 @@ class View:
         What the last change raised, if it did.
     drawn : int
         How many pictures were made.
+    draw_seconds, encode_seconds : float
+        What the last of them took to draw, and to turn into a PNG.
     """
 
     def __init__(self, explorer: Explorer, settings: Mapping[str, Any]) -> None:
         self.explorer = explorer
         self.error: Exception | None = None
         self.drawn = 0
-        self.draw_seconds = 0.0
+        self.draw_seconds = self.encode_seconds = 0.0
         self._busy = threading.Lock()
         self._wanted = False
         self._held = False
@@ -262,7 +264,10 @@ class View:
     def _figure_html(self) -> str:
         """Return the picture and the finding as one piece of the page, so that one message brings both."""
         width, height = self.picture.size
-        data = base64.b64encode(self.picture.png()).decode("ascii")
+        began = time.perf_counter()
+        png = self.picture.png()
+        self.encode_seconds = time.perf_counter() - began
+        data = base64.b64encode(png).decode("ascii")
         said = html.escape(self.finding)
         # Decoded at once, so that the page shows the old picture or the new one, never a gap between them.
         return (
@@ -499,10 +504,8 @@ class _Exercise:
         self.require(isinstance(expected, str) and expected.strip() != "", f"finding gave {expected!r}, not a sentence")
         self.require(view.finding == expected, f"the finding is {view.finding!r}, but compute says {expected!r}")
         self.require(self._artists() == self.artists, "draw made or removed artists; it may only move them")
-        began = time.perf_counter()
-        view.picture.png()
-        self.times["encode"].append(time.perf_counter() - began)
         self.times["draw"].append(view.draw_seconds)
+        self.times["encode"].append(view.encode_seconds)
         if settings not in self.seen:
             self.seen.append(settings)
         return self._state()

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from course.explorers.frame import COLOURS, Choice, Explorer, Int, set_limits
+from course.explorers.shapes import NEW, OLD, TaskCircles, box
 from course.graph import TaskGraph, cholesky, fork_join, graham_anomaly, random_dag, tree_reduce
 from course.models import brent
-from course.plots.graphs import layout
 from course.simulate import POLICIES, run
 from course.trace import Trace
 
@@ -113,10 +113,6 @@ def build(figure: Figure) -> dict[str, Any]:
     """Make the graph on the left and the Gantt chart on the right."""
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
     left.set_title("The tasks: waiting, ready, running, done")
-    left.grid(False)
-    left.set(xticks=[], yticks=[])
-    for side in left.spines.values():
-        side.set_visible(False)
     right.set_title("The schedule so far")
     right.set(xlabel="time (s)", ylim=(5.6, -0.6), yticks=range(6), yticklabels=[f"worker {w}" for w in range(6)])
     right.grid(False, axis="y")
@@ -124,18 +120,13 @@ def build(figure: Figure) -> dict[str, Any]:
         place = 0.02 + 0.25 * index
         left.plot([place], [-0.03], "o", transform=left.transAxes, clip_on=False, color=colour, mec=COLOURS["ink"])
         left.text(place + 0.025, -0.03, word, transform=left.transAxes, va="center", fontsize=9)
-    edges = left.add_collection(LineCollection([], colors="#9CA3AF", linewidths=1.0, zorder=1))
-    nodes = left.scatter([], [], s=620, edgecolors=COLOURS["ink"], zorder=2)
     bars = right.add_collection(PolyCollection([], edgecolors=COLOURS["blue"], linewidths=0.9))
     return {
-        "left": left,
+        "graph": TaskCircles.on(left, MOST, size=620, fontsize=7),
         "right": right,
-        "edges": edges,
-        "nodes": nodes,
         "bars": bars,
         "now": right.axvline(0, color=COLOURS["orange"], linewidth=1.6),
         "bound": right.axvline(0, color=COLOURS["grey"], linewidth=1.2, linestyle=":"),
-        "names": [left.text(0, 0, "", ha="center", va="center", fontsize=7, zorder=3) for _ in range(MOST)],
         "labels": [right.text(0, 0, "", ha="center", va="center", fontsize=8.5) for _ in range(MOST)],
     }
 
@@ -148,31 +139,19 @@ def _short(name: str) -> str:
 def draw(artists: dict[str, Any], step: Step) -> None:
     """Colour the tasks by their state and draw the bars of those that have started."""
     graph, trace = step.graph, step.trace
-    place = layout(graph)
-    low, high = place.min(axis=0), place.max(axis=0)
-    set_limits(artists["left"], (low[0] - 0.5, high[0] + 0.5), (low[1] - 0.7, high[1] + 0.7))
-    after = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
-    artists["edges"].set_segments(np.stack([place[graph.indices], place[after]], axis=1))
-    artists["nodes"].set_offsets(place)
-    artists["nodes"].set_facecolors(FILL[step.state].tolist())
-    widths = np.where(np.arange(len(graph)) == step.chosen, 2.6, 0.9)
-    artists["nodes"].set_linewidths(widths)
+    texts = [_short(graph.name(i)) for i in range(len(graph))]
+    artists["graph"].draw(graph, FILL[step.state].tolist(), texts, step.chosen, margin=0.7, thick=2.6)
     set_limits(artists["right"], (0, trace.makespan * 1.04))
     boxes, colours = [], []
-    for i in range(MOST):
-        name, label = artists["names"][i], artists["labels"][i]
-        inside = i < len(graph)
-        name.set_text(_short(graph.name(i)) if inside else "")
-        if inside:
-            name.set_position(place[i])
-        shown = inside and step.started[i]
-        wide = shown and trace.stop[i] - trace.start[i] > trace.makespan * 0.016 * len(graph.name(i))
-        label.set_text(graph.name(i) if wide else "")
-        if shown:
+    for i, label in enumerate(artists["labels"]):
+        label.set_text("")
+        if i < len(graph) and step.started[i]:
             begin, end, lane = trace.start[i], trace.stop[i], trace.worker[i]
-            boxes.append([(begin, lane - 0.36), (end, lane - 0.36), (end, lane + 0.36), (begin, lane + 0.36)])
-            colours.append("#F3B58A" if i == step.chosen else "#BBD9EC")
-            label.set_position(((begin + end) / 2, lane))
+            boxes.append(box(begin, end, lane - 0.36, lane + 0.36))
+            colours.append(NEW if i == step.chosen else OLD)
+            if end - begin > trace.makespan * 0.016 * len(graph.name(i)):
+                label.set_text(graph.name(i))
+                label.set_position(((begin + end) / 2, lane))
     artists["bars"].set_verts(boxes)
     artists["bars"].set_facecolors(colours)
     artists["now"].set_xdata([step.now, step.now])

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, Int, set_limits
+from course.explorers.shapes import NEW, OLD, TaskCircles, box
 from course.graph import TaskGraph, topcuoglu
 from course.models import unrelated_lower_bound
-from course.plots.graphs import layout
 from course.simulate import Schedule, instance, schedule
 from course.simulate.static import Step
 
@@ -96,70 +96,48 @@ def build(figure: Figure) -> dict[str, Any]:
     """Make the graph on the left and the plan on the right."""
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
     left.set_title("The tasks: waiting, ready, placed")
-    left.grid(False)
-    left.set(xticks=[], yticks=[])
-    for side in left.spines.values():
-        side.set_visible(False)
     right.set_title("The plan so far; dashed: what the others offered")
     right.set(xlabel="time (s)", ylim=(2.6, -0.6), yticks=range(3), yticklabels=["P1", "P2", "P3"])
     right.grid(False, axis="y")
-    edges = left.add_collection(LineCollection([], colors="#9CA3AF", linewidths=1.0, zorder=1))
-    nodes = left.scatter([], [], s=560, edgecolors=COLOURS["ink"], zorder=2)
     offers = right.add_collection(
         PolyCollection([], facecolors="none", edgecolors=COLOURS["orange"], linestyles="--", linewidths=1.3)
     )
     return {
-        "left": left,
+        "graph": TaskCircles.on(left, MOST, size=560, fontsize=8),
         "right": right,
-        "edges": edges,
-        "nodes": nodes,
         "bars": right.add_collection(PolyCollection([], edgecolors=COLOURS["blue"], linewidths=0.9)),
         "offers": offers,
-        "names": [left.text(0, 0, "", ha="center", va="center", fontsize=8, zorder=3) for _ in range(MOST)],
         "labels": [right.text(0, 0, "", ha="center", va="center", fontsize=8.5) for _ in range(MOST)],
     }
 
 
-def _box(start: float, stop: float, lane: int, half: float = 0.36) -> list[tuple[float, float]]:
-    return [(start, lane - half), (stop, lane - half), (stop, lane + half), (start, lane + half)]
+def _bar(start: float, stop: float, lane: int, half: float = 0.36) -> list[tuple[float, float]]:
+    return box(start, stop, lane - half, lane + half)
 
 
 def draw(artists: dict[str, Any], shown: State) -> None:
     """Colour the tasks, draw the bars that are placed, and the offers that lost."""
     graph, plan, step = shown.graph, shown.plan, shown.step
-    place = layout(graph)
-    low, high = place.min(axis=0), place.max(axis=0)
-    set_limits(artists["left"], (low[0] - 0.5, high[0] + 0.5), (low[1] - 0.6, high[1] + 0.6))
-    after = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
-    artists["edges"].set_segments(np.stack([place[graph.indices], place[after]], axis=1))
-    artists["nodes"].set_offsets(place)
-    artists["nodes"].set_facecolors(FILL[shown.state].tolist())
     chosen = -1 if step is None else step.task
-    artists["nodes"].set_linewidths(np.where(np.arange(len(graph)) == chosen, 2.8, 0.9))
     rank = RANKED_BY.get(plan.policy)
+    texts = [graph.name(i) + (f"\n{plan.ranks[rank[0]][i]:.3g}" if rank else "") for i in range(len(graph))]
+    artists["graph"].draw(graph, FILL[shown.state].tolist(), texts, chosen, margin=0.6, thick=2.8)
     far = plan.makespan if step is None else max(plan.makespan, float(step.finish.max()))
     set_limits(artists["right"], (0, far * 1.03))
     boxes, colours = [], []
-    for i in range(MOST):
-        name, label = artists["names"][i], artists["labels"][i]
-        if i >= len(graph):
-            name.set_text("")
-            label.set_text("")
-            continue
-        name.set_text(graph.name(i) + (f"\n{plan.ranks[rank[0]][i]:.3g}" if rank else ""))
-        name.set_position(place[i])
+    for i, label in enumerate(artists["labels"]):
         label.set_text("")
-        if shown.state[i] == PLACED:
+        if i < len(graph) and shown.state[i] == PLACED:
             start, stop, lane = plan.start[i], plan.finish[i], int(plan.placement[i])
-            boxes.append(_box(start, stop, lane))
-            colours.append("#F3B58A" if i == chosen else "#BBD9EC")
+            boxes.append(_bar(start, stop, lane))
+            colours.append(NEW if i == chosen else OLD)
             if stop - start > 0.013 * len(graph.name(i)) * far:
                 label.set_text(graph.name(i))
                 label.set_position(((start + stop) / 2, lane))
     artists["bars"].set_verts(boxes)
     artists["bars"].set_facecolors(colours)
     lost = [] if step is None else [p for p in range(MACHINES) if p != step.machine]
-    artists["offers"].set_verts([_box(step.start[p], step.finish[p], p, 0.42) for p in lost] if step else [])
+    artists["offers"].set_verts([_bar(step.start[p], step.finish[p], p, 0.42) for p in lost] if step else [])
 
 
 explorer = Explorer(

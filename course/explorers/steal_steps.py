@@ -14,6 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from course.explorers.frame import COLOURS, Choice, Explorer, Float, Int
+from course.explorers.shapes import NEW, OLD, box
 
 WORKERS, MOST = 4, 40
 DURATION = 0.1  # seconds that each task takes, and is known to take
@@ -170,9 +171,9 @@ def draw(artists: dict[str, Any], result: dict[str, Any]) -> None:
         boxes, colours = [], []
         for w, number in enumerate(counts):
             for i in range(number):
-                boxes.append([(i + 0.1, w - 0.34), (i + 1, w - 0.34), (i + 1, w + 0.34), (i + 0.1, w + 0.34)])
+                boxes.append(box(i + 0.1, i + 1, w - 0.34, w + 0.34))
                 moved = move is not None and move.moved and i == number - 1 and w == (0, move.thief)[name == "after"]
-                colours.append("#F3B58A" if moved else "#BBD9EC")
+                colours.append(NEW if moved else OLD)
             artists[f"{name} numbers"][w].set_position((number + 0.6, w))
             artists[f"{name} numbers"][w].set_text(str(number))
         artists[name].set_verts(boxes)

@@ -66,7 +66,7 @@ def program(cause: str, severity: int, workers: int, rng: np.random.Generator) -
     if cause == "one long task":
         duration[-1 - int(rng.integers(n // 8))] += 0.4 * severity  # one of the last to start
     if cause == "a narrow graph":
-        width = max(1, 8 - severity)
+        width = 9 - severity
         edges += [(n + i - width, n + i) for i in range(width, n)]
     names = [*(f"load-{i}" for i in range(n)), *(f"score-{i}" for i in range(n)), "merge"]
     bytes_made = np.concatenate([data * size, np.full(n, 1e3), [1e3]])

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# What follows a hyphen and tells tasks of one kind apart: a number or a hash.
-_TOKEN = re.compile(r"-(?:\d+|[0-9a-f]{16,})(?=-|$)")
+# What follows a hyphen and tells tasks of one kind apart: a UUID (of impure tasks), a number or a hash.
+_TOKEN = re.compile(r"-(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+|[0-9a-f]{16,})(?=-|$)")
 
 
 def key_prefix(name: str) -> str:
@@ -23,6 +23,8 @@ def key_prefix(name: str) -> str:
     --------
     >>> key_prefix("load-7"), key_prefix("('read-parquet-0123456789abcdef0123456789abcdef', 3)")
     ('load', 'read-parquet')
+    >>> key_prefix("load-08324b7c-426e-4426-a7a1-4a20441b356d-3")
+    'load'
 
     Notes
     -----
@@ -45,5 +47,25 @@ def key_prefixes(names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     (['load', 'merge'], [0, 0, 1])
     """
     known: dict[str, int] = {}
-    group = np.array([known.setdefault(key_prefix(name), len(known)) for name in names], dtype=np.int64)
+    of_stem: dict[str, int] = {}
+    group = np.empty(len(names), dtype=np.int64)
+    for i, name in enumerate(names):
+        # Names of one kind mostly have one stem, from which their prefix is found only once.
+        stem = _stem(name)
+        number = of_stem.get(stem)
+        if number is None:
+            number = of_stem[stem] = known.setdefault(key_prefix(name), len(known))
+        group[i] = number
     return list(known), group
+
+
+def _stem(name: str) -> str:
+    """Return the beginning of a name, so that names with the same one have the same prefix."""
+    if name.startswith("('"):
+        return name[: name.find("'", 2)]
+    if len(name) > 33 and name[-33] == "-":
+        token = name[-32:]
+        if token.isalnum() and token.islower() and not token.strip("0123456789abcdef"):
+            return name[:-32]
+    bare = name.rstrip("0123456789")
+    return bare if bare.endswith("-") else name

@@ -96,7 +96,8 @@ class TaskGraph:
                 self.edge_size = None  # nothing to tell apart
         self.names: tuple[str, ...] | None = None
         if names is not None:
-            self.names = tuple(str(name) for name in names)
+            as_they_are = isinstance(names, tuple) and set(map(type, names)) <= {str}
+            self.names = names if as_they_are else tuple(str(name) for name in names)
             if len(self.names) != n:
                 raise GraphError(f"names has {len(self.names)} entries for {n} tasks; give one for each")
         _check_edges(self.indptr, self.indices, n, self.name)

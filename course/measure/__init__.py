@@ -16,6 +16,7 @@
 `transfer`           one message over such a network, compressed or not
 `shuffled_bytes`     what peer-to-peer shuffles have moved, which no task and no transfer shows
 `record`             every task and transfer of a run as a `course.trace.Trace`
+`recorder`           the same for a scheduler's whole life (``dask scheduler --preload course.measure.recorder``)
 `calibrate`          what this machine and this cluster can do, as a `Machine`
 `Store`              files behind a latency and a bandwidth; it counts requests and bytes
 `column_chunks`      what the footers of Parquet files say; `planned_requests`: by which requests it is read

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from course.diagnosis import Diagnosis
-from course.plots.style import COLOURS, DPI, style
+from course.plots.style import COLOURS, DPI, style, subplots
 from course.timeshares import SHARES
 
 #: Colour and hatching of each share; idle threads without a ready task are pale.
@@ -23,6 +24,10 @@ LOOK = {
 
 NAMED = 0.02
 """Smaller shares are drawn without their name."""
+
+
+MOST_ROWS = 2_000
+"""Beyond so many rows of a trace, no bar is drawn for each."""
 
 
 def shares_over_time(found: Diagnosis, axes: Axes, *, bins: int = 100, title: str = "") -> None:
@@ -70,7 +75,7 @@ def _label(axes: Axes, labels: list[tuple[float, str]], right: float, top: float
     if len(heights):
         heights = np.minimum(heights, top - gap * np.arange(len(heights))[::-1])
     for height, (_, name) in zip(heights, sorted(labels), strict=True):
-        colour = LOOK[name][0] if name not in ("imbalance", "dependencies") else COLOURS["grey"]
+        colour = LOOK[name][0] if name not in ("imbalance", "dependencies", "client") else COLOURS["grey"]
         axes.annotate(name, (right, height), xytext=(6, 0), textcoords="offset points", color=colour, va="center",
                       annotation_clip=False, fontweight="bold")  # fmt: skip
 
@@ -109,3 +114,53 @@ def shares_of_runs(found: Mapping[str, Diagnosis], axes: Axes, *, seconds: bool 
         axes.set_xlim(0, left.max() or 1.0)
         axes.legend(handles=shown, loc="center left", bbox_to_anchor=(1.0, 0.5))
         axes.set_title(title)
+
+
+def diagnosis(found: Diagnosis) -> Figure:
+    """Return a picture of what `course.diagnose` found: who did what, where the time went, and on which tasks.
+
+    Parameters
+    ----------
+    found : Diagnosis
+
+    Notes
+    -----
+    Top: what each worker did, task by task (beyond 2,000 rows: how long each computed), and the shares over time.
+    Bottom: the durations of the tasks against what a task costs beyond its work; the kinds of tasks by their seconds,
+    and by the blame for idle threads.
+
+    Taught in chapter 23.
+    """
+    from course.plots.traces import gantt
+
+    figure, axes = subplots(2, 2, width=11, height=7.2, height_ratios=[1.5, 1])
+    trace = found.trace
+    title = f"Held up by {found.limit}: {found.makespan:.3g} s"
+    if len(trace) <= MOST_ROWS:
+        gantt(trace, axes[0, 0], title=title)
+    else:
+        busy = np.sort([worker.busy for worker in found.workers])[::-1]
+        axes[0, 0].bar(np.arange(len(busy)), busy, width=1.0, color=COLOURS["sky"], edgecolor=COLOURS["blue"])
+        axes[0, 0].set(xlabel="workers, the busiest first", ylabel="computing [s]", title=title)
+        axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+    shares_over_time(found, axes[0, 1], title="What the threads did")
+    edges, counts = np.array(found.sizes.edges), found.sizes.counts
+    axes[1, 0].bar(edges[:-1], counts, width=np.diff(edges), align="edge", color=COLOURS["sky"],
+                   edgecolor=COLOURS["blue"])  # fmt: skip
+    cost = found.sizes.overhead
+    axes[1, 0].set_xscale("log")
+    axes[1, 0].set_xlim(min(edges[0], cost / 2 if cost > 0 else np.inf) / 3, max(edges[-1], cost) * 3)
+    axes[1, 0].set(xlabel="duration of a task [s]", ylabel="tasks")
+    if cost > 0:
+        axes[1, 0].axvline(cost, color=COLOURS["orange"], linewidth=2)
+    share = f"{found.sizes.shorter:.0%}".replace("%", " %")
+    axes[1, 0].set_title(f"Tasks: {share} shorter than their cost of {cost * 1e3:.2g} ms", fontsize=10)
+    groups = sorted(found.groups, key=lambda group: -group.seconds)[:6][::-1]
+    places = np.arange(len(groups))
+    axes[1, 1].barh(places + 0.2, [group.seconds for group in groups], 0.36, color=COLOURS["blue"])
+    axes[1, 1].barh(places - 0.2, [group.blame for group in groups], 0.36, color=COLOURS["orange"], hatch="//",
+                    edgecolor="white")  # fmt: skip
+    axes[1, 1].set_yticks(places, [group.prefix[:24] for group in groups])
+    axes[1, 1].set(xlabel="thread-seconds")
+    axes[1, 1].set_title("Kinds: computing; others idle meanwhile (hatched)", fontsize=10)
+    return figure

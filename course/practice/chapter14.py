@@ -157,17 +157,23 @@ def _baseline(age: float, n: int, seed: int) -> float:
 # ---- 14.6 the stealing loop
 
 
-def _steal(queues: list[int]) -> tuple[int, int]:
-    """Return (seconds, steals): each second idle workers first steal one from the richest, then all run one task."""
+def _steal(queues: list[int], least: int = 2, work_first: bool = False) -> tuple[int, int]:
+    """Return (seconds, steals): each second idle workers first steal one from the richest, then all run one task.
+
+    A victim has at least ``least`` tasks. With ``work_first`` they steal after the second's work.
+    """
     left, seconds, steals = list(queues), 0, 0
     while any(left):
+        if work_first:
+            left = [max(each - 1, 0) for each in left]
         for thief in range(len(left)):
             victim = left.index(max(left))
-            if left[thief] == 0 and left[victim] > 1:
+            if left[thief] == 0 and left[victim] >= least:
                 left[victim] -= 1
                 left[thief] += 1
                 steals += 1
-        left = [max(each - 1, 0) for each in left]
+        if not work_first:
+            left = [max(each - 1, 0) for each in left]
         seconds += 1
     return seconds, steals
 
@@ -178,32 +184,12 @@ def _steal_never(queues: list[int]) -> tuple[int, int]:
 
 def _steal_last(queues: list[int]) -> tuple[int, int]:
     """Let thieves also take the task that the victim runs in this second."""
-    left, seconds, steals = list(queues), 0, 0
-    while any(left):
-        for thief in range(len(left)):
-            victim = left.index(max(left))
-            if left[thief] == 0 and left[victim] > 0:
-                left[victim] -= 1
-                left[thief] += 1
-                steals += 1
-        left = [max(each - 1, 0) for each in left]
-        seconds += 1
-    return seconds, steals
+    return _steal(queues, least=1)
 
 
 def _steal_after(queues: list[int]) -> tuple[int, int]:
     """Steal after the second's work, so that a worker without tasks at the start loses a second."""
-    left, seconds, steals = list(queues), 0, 0
-    while any(left):
-        left = [max(each - 1, 0) for each in left]
-        seconds += 1
-        for thief in range(len(left)):
-            victim = left.index(max(left))
-            if left[thief] == 0 and left[victim] > 1:
-                left[victim] -= 1
-                left[thief] += 1
-                steals += 1
-    return seconds, steals
+    return _steal(queues, work_first=True)
 
 
 QUEUES = [[4], [8, 0, 0, 0], [24, 0, 0, 0], [5, 5, 5], [1, 0], [9, 1, 4], [0, 13, 0, 2, 0], [100] + [0] * 9]
@@ -211,13 +197,13 @@ QUEUES = [[4], [8, 0, 0, 0], [24, 0, 0, 0], [5, 5, 5], [1, 0], [9, 1, 4], [0, 13
 # ---- 14.7 Dask's looks
 
 
-def _looks(tasks: int, workers: int, interval: int, first: int) -> list[int]:
-    """Return the tasks at the victim after each look; in units of one task."""
+def _looks(tasks: int, workers: int, interval: int, first: int, of_the_mean: float = 0.5) -> list[int]:
+    """Return the tasks at the victim after each look, which fills thieves up to half the mean; in units of one task."""
     queue, now, look, seen = [tasks] + [0] * (workers - 1), 0, first, []
     while look < now + max(queue):
         queue = [max(each - (look - now), 0) for each in queue]
         now = look
-        share = math.ceil(sum(queue) / (2 * workers))
+        share = math.ceil(of_the_mean * sum(queue) / workers)
         for thief in range(1, workers):
             take = max(min(share - queue[thief], queue[0] - 1), 0)
             queue[0] -= take
@@ -229,18 +215,7 @@ def _looks(tasks: int, workers: int, interval: int, first: int) -> list[int]:
 
 def _looks_even(tasks: int, workers: int, interval: int, first: int) -> list[int]:
     """Let a look make all even."""
-    queue, now, look, seen = [tasks] + [0] * (workers - 1), 0, first, []
-    while look < now + max(queue):
-        queue = [max(each - (look - now), 0) for each in queue]
-        now = look
-        share = math.ceil(sum(queue) / workers)
-        for thief in range(1, workers):
-            take = max(min(share - queue[thief], queue[0] - 1), 0)
-            queue[0] -= take
-            queue[thief] += take
-        seen.append(queue[0])
-        look += interval
-    return seen
+    return _looks(tasks, workers, interval, first, of_the_mean=1.0)
 
 
 def _looks_without_time(tasks: int, workers: int, interval: int, first: int) -> list[int]:

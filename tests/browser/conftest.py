@@ -1,4 +1,7 @@
-"""Fixtures: one JupyterLab and one Chromium for all browser tests, a window for each."""
+"""Fixtures: one JupyterLab and one Chromium for the tests of a file, a window for each.
+
+They end with the file: while Playwright runs, its event loop does, and tests that start one of their own would fail.
+"""
 
 import os
 from contextlib import ExitStack
@@ -6,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     from .lab import BROWSERS, chromium, running_browser
 
@@ -18,7 +21,7 @@ def browser():
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(browser):
     from .lab import running_lab
 

@@ -24,7 +24,7 @@ calls = []
 
 def slow(**settings):
     calls.append(settings["workers"])
-    time.sleep(0.15)
+    time.sleep(0.5)
     return {**compute(**settings), "calls": len(calls)}
 
 replace(toy, compute=slow, finding=lambda result: f"{result['workers']} after {result['calls']} calls").show()
@@ -167,7 +167,7 @@ def test_a_slow_explorer_drops_stale_events_and_ends_at_the_last(open_notebook):
         opened.page.keyboard.press("ArrowRight")
     status = explorer.locator("[role=status]", has_text="46 after")
     status.wait_for(timeout=10_000)
-    opened.page.wait_for_timeout(500)
+    opened.page.wait_for_timeout(1000)
     calls = int(status.inner_text().split()[2])
     assert 2 <= calls < 20, f"{calls} pictures for 30 key presses"
 
@@ -204,10 +204,6 @@ def test_an_unrun_untrusted_notebook_shows_its_stored_picture(open_notebook, tmp
     assert opened.pictures.count() == 0, "once it runs, the widget takes the picture's place"
 
 
-# One chapter is run whole, by Run All Cells in JupyterLab itself; nbval runs the others.
-WHOLE = "05-scheduling-model"
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("path", chapters(), ids=lambda path: Path(path).stem)
 def test_a_chapters_explorers(path, open_notebook):
@@ -216,16 +212,13 @@ def test_a_chapters_explorers(path, open_notebook):
     assert explorers > 0, "the notebook shows an explorer, but its stored outputs have none: execute it"
     opened = open_notebook(path)
     reads_complete_unrun(opened, explorers)
-    if path.stem == WHOLE:
-        opened.run_all()
-    else:
-        opened.run_cells(
-            [
-                k
-                for k, cell in enumerate(nbformat.read(path, as_version=4).cells)
-                if cell.cell_type == "code" and "course.explorers" in cell.source
-            ]
-        )
+    opened.run_cells(
+        [
+            k
+            for k, cell in enumerate(nbformat.read(path, as_version=4).cells)
+            if cell.cell_type == "code" and "course.explorers" in cell.source
+        ]
+    )
     assert opened.errors() == []
     assert opened.dialog() is None
     opened.explorers.nth(explorers - 1).wait_for()

@@ -18,7 +18,7 @@ import dask.bag
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-from distributed import Client, as_completed, wait
+from distributed import Client, as_completed
 
 from course.measure import slow_links
 
@@ -80,15 +80,15 @@ def uneven(client: Client) -> None:
 
 
 def tiny(client: Client, batch: int = 1) -> None:
-    """Two thousand tasks of half a millisecond, in batches."""
-    starts = range(0, 2000, batch)
+    """A thousand tasks of two milliseconds, in batches."""
+    starts = range(0, 1000, batch)
     client.gather(client.map(several, starts, size=batch, key=[f"tiny-{i:05}" for i in starts]))
 
 
 def several(first: int, size: int) -> int:
     """Do the work of some records, one after the other."""
     for _ in range(size):
-        time.sleep(0.0005)
+        time.sleep(0.002)
     return first
 
 
@@ -169,7 +169,7 @@ def total(*parts: np.ndarray) -> int:
     return int(sum(int(part[:10].sum()) for part in parts))
 
 
-def exchange(client: Client, size: int = 1_000_000) -> None:
+def exchange(client: Client, size: int = 2_000_000) -> None:
     """Twelve results, of which each of twelve tasks reads all."""
     made = [dask.delayed(blob)(i, size, dask_key_name=f"blob-{i}") for i in range(12)]
     sums = [dask.delayed(total)(*made, dask_key_name=f"total-{i}") for i in range(12)]
@@ -346,5 +346,3 @@ PROGRAMS = (
     Program("bag, words", bag, (*more(8), Change("parts × 4", {"merge": 4}, code={"parts": 15}))),
 )
 """What `whatif` is held to."""
-
-__all__ = ["PROGRAMS", "Change", "Program", "wait"]

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from course.trace import Trace
-
-SCRIPT = Path(__file__).parents[2] / "data" / "record_mysteries.py"
+from tests.data_scripts import load
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("record_mysteries", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("record_mysteries")
 
 
 def test_a_small_recording(script, monkeypatch, tmp_path, capfd):
