@@ -59,6 +59,10 @@ def _by_sum(seed: int, first: int, last: int) -> list[float]:
     return [float(np.random.default_rng(seed + k).random()) for k in range(first, last)]
 
 
+def _one_stream(seed: int, first: int, last: int) -> list[float]:
+    return np.random.default_rng(seed).random(last)[first:].tolist()
+
+
 def _same_for_all(seed: int, first: int, last: int) -> list[float]:
     return [float(np.random.default_rng(seed).random()) for _ in range(first, last)]
 
@@ -261,6 +265,8 @@ EXERCISES = [
                 _one_generator
             ),
             "seed + k makes run 1 of seed 20 equal to run 0 of seed 21; give default_rng the pair": _by_sum,
+            "one stream for the whole experiment survives batching, but each batch draws all that comes before it; "
+            "give each run a generator of its own": _one_stream,
             "each run has the same number: the run's own number must be part of the seed": _same_for_all,
         },
         hints=(
