@@ -69,10 +69,9 @@ def test_files_that_are_no_traces(capsys, folder, old, monkeypatch):
     content = bytearray(old.read_bytes())
     (folder / "short.parquet").write_bytes(content[: len(content) // 2])
     Trace([], [], [], [], [], [], graph=chain(1), cluster=Cluster(1), origin="measured").save("empty.parquet")
-    monkeypatch.setattr(course.tracefile, "VERSION", 99)
-    Trace.load(old).save("later.parquet")
-    monkeypatch.undo()
-    os.chdir(folder)
+    with monkeypatch.context() as later:
+        later.setattr(course.tracefile, "VERSION", 99)
+        Trace.load(old).save("later.parquet")
     expected = {
         "nowhere.parquet": "there is no file nowhere.parquet",
         "text": "not a Parquet file",

@@ -103,7 +103,7 @@ def test_the_time_from_a_result_to_what_waits_for_it(graph, delay):
     # Messages that take longer than tasks hold up tasks whose thread was busy, too: their part is taken for lag.
     assert recorded_costs(trace).cluster.release_delay == pytest.approx(delay, rel=0.1 if delay < 0.05 else 0.3)
     assert recorded_costs(trace).cluster.scheduler_overhead < 1e-9
-    assert abs(whatif(trace).error) < 0.1
+    assert abs(whatif(trace).error) < 0.2  # which tasks are stolen is left to chance
 
 
 @pytest.mark.parametrize(("latency", "bandwidth"), [(0.002, 1e8), (0.02, 1e8), (0.05, 1e7)])

@@ -88,7 +88,7 @@ explorer = Explorer(
     controls={
         "load": Float("Load (requests/s)", 20.0, 400.0, 100.0, step=5.0, format=".0f"),
         "threads": Int("Threads", 1, 16, 4),
-        "most": Choice("Requests a batch, at most", [1, 2, 4, 8, 16], 4, style="slider"),
+        "most": Choice("Requests a batch", [1, 2, 4, 8, 16], 4, style="slider"),
         "wait": Float("Wait limit (ms)", 0.0, 200.0, 30.0, step=5.0, format=".0f"),
         "hedge": Choice("Hedge after", {"never": 0.0, "50 ms": 0.05, "120 ms": 0.12, "300 ms": 0.3}, 0.0),
     },

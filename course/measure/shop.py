@@ -49,7 +49,7 @@ def write_shop(folder: str | Path, *, days: int = 8, copies: int = 1, typed: boo
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_shop(folder, days=1), sorted(path.name for path in Path(folder).iterdir())
-    (12352, ['logs', 'pages.parquet', 'users'])
+    (12117, ['logs', 'pages.parquet', 'users'])
 
     Notes
     -----

@@ -41,6 +41,8 @@ def rechunk_pieces(shape: Sequence[int], before: Sequence[int], after: Sequence[
     A rechunk by tasks has a task for each piece, where the piece is not a whole old chunk, and one for each new chunk;
     Dask may go by way of intermediate chunks when there are very many. Derived here. Chapter 19.
     """
+    shape, before, after = (_axes(name, each) for name, each in
+                            (("shape", shape), ("before", before), ("after", after)))  # fmt: skip
     if not len(shape) == len(before) == len(after):
         raise ValueError(
             f"shape, before and after have {len(shape)}, {len(before)} and {len(after)} axes, not the same"
@@ -85,6 +87,7 @@ def halo_factor(chunk: Sequence[float], depth: float | Sequence[float]) -> float
     Ghost cells: a surface over a volume. Of chunks at an edge that is not closed it is a little less. Derived here.
     Chapter 19.
     """
+    chunk = _axes("chunk", chunk)
     depths = list(depth) if isinstance(depth, Sequence) else [depth] * len(chunk)
     if len(depths) != len(chunk):
         raise ValueError(f"depth has {len(depths)} axes, chunk has {len(chunk)}")
@@ -137,3 +140,11 @@ def rechunk_memory(size: float, workers: int, chunk: float, copies: float = 3.0,
         for name, value in (("size", size), ("chunk", chunk), ("copies", copies), ("graph", graph))
     )
     return 2 * size / workers + copies * chunk + graph
+
+
+def _axes(name: str, values: Sequence[float]) -> list[float]:
+    """Return one number for each axis, or raise `ValueError`."""
+    try:
+        return list(values)
+    except TypeError:
+        raise ValueError(f"{name} is {values!r:.80}; it must hold a number for each axis") from None
