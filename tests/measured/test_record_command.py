@@ -153,7 +153,16 @@ INTERRUPTED = """
 """
 
 
+@pytest.fixture
+def interruptible():
+    """Let programs hear Ctrl-C: what a shell starts in the background ignores it, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @posix
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("how", ["terminal", "signal"])
 def test_interrupt(place, how):
     command = place.command(INTERRUPTED)
