@@ -15,7 +15,6 @@ from course.trace import DISK, TRANSFER
 
 if TYPE_CHECKING:
     from course.diagnosis import Diagnosis, KeyGroup
-    from course.trace import Trace
 
 MOST = 5
 """So many findings at most."""
@@ -77,14 +76,13 @@ class _Idea:
     policy: str | None = None
 
 
-def advise(trace: Trace, found: Diagnosis) -> list[Advice]:
+def advise(found: Diagnosis) -> list[Advice]:
     """Return what to change first in a run: at most five findings, the one that saves most first.
 
     Parameters
     ----------
-    trace : Trace
     found : Diagnosis
-        What `course.diagnose` says of it.
+        What `course.diagnose` says of the run.
 
     Notes
     -----
@@ -94,9 +92,9 @@ def advise(trace: Trace, found: Diagnosis) -> list[Advice]:
 
     Taught in chapter 23.
     """
-    replayer = Replayer(trace)
+    replayer = Replayer(found.trace, costs=found.costs)
     advice = []
-    for idea in _ideas(trace, found, replayer):
+    for idea in _ideas(found):
         outcome = replayer.ask(idea.policy, idea.ask)
         saves = outcome.recorded - outcome.makespan
         if saves > WORTH * outcome.recorded:
@@ -104,15 +102,12 @@ def advise(trace: Trace, found: Diagnosis) -> list[Advice]:
     return sorted(advice, key=lambda each: -each.saves)[:MOST]
 
 
-def _ideas(trace: Trace, found: Diagnosis, replayer: Replayer) -> Iterator[_Idea]:
-    shares, slots = found.shares, trace.cluster.slots
+def _ideas(found: Diagnosis) -> Iterator[_Idea]:
+    shares, trace = found.shares, found.trace
     by_seconds = sorted(found.groups, key=lambda group: -group.seconds)
-    costs = replayer.before.costs
-    ran = costs.submissions.weight > 0
-    overhead = float(costs.lag[ran].mean()) + costs.cluster.scheduler_overhead
 
-    yield from _tiny(by_seconds, overhead, slots)
-    yield from _blamed(trace, found)
+    yield from _tiny(by_seconds, found.sizes.overhead, trace.cluster.slots)
+    yield from _blamed(found)
     heaviest = by_seconds[0]
     share = heaviest.seconds / sum(group.seconds for group in by_seconds)
     yield _Idea(
@@ -192,12 +187,12 @@ def _tiny(by_seconds: list[KeyGroup], overhead: float, slots: int) -> Iterator[_
     )  # fmt: skip
 
 
-def _blamed(trace: Trace, found: Diagnosis) -> Iterator[_Idea]:
+def _blamed(found: Diagnosis) -> Iterator[_Idea]:
     """Tasks for which others wait: cut them, or make them even."""
     none_ready = found.shares["imbalance"] + found.shares["dependencies"]
     if none_ready < WORTH or not found.blame.any():
         return
-    worst = found.groups[0]
+    worst, trace = found.groups[0], found.trace
     longest = int(found.blame.argmax())
     name, slots = trace.graph.name(longest), trace.cluster.slots
     waited = f"{none_ready:.0%} of the threads' time no task is ready"

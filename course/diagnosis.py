@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from course.costs import SKEW, clock_skew, recorded_costs
+from course.costs import SKEW, Costs, clock_skew, recorded_costs
 from course.timeshares import SHARES, TimeShares, time_shares
 from course.trace import COMPUTE, DISK, KINDS, OVERHEAD, TRANSFER, Trace, worker_names
 
@@ -153,9 +153,14 @@ class Diagnosis:
         return doubts
 
     @cached_property
+    def costs(self) -> Costs:
+        """What the run cost beyond the work of its tasks."""
+        return recorded_costs(self.trace)
+
+    @cached_property
     def sizes(self) -> Sizes:
         """How long tasks took, against what they cost beyond their work."""
-        return _sizes(self.trace)
+        return _sizes(self.trace, self.costs)
 
     @cached_property
     def advice(self) -> list[Advice]:
@@ -165,7 +170,7 @@ class Diagnosis:
         """
         from course.advice import advise
 
-        return advise(self.trace, self)
+        return advise(self)
 
     def on_path(self) -> dict[str, float]:
         """Return the seconds of each kind on the critical path; they sum to the makespan."""
@@ -376,8 +381,7 @@ def _workers(trace: Trace) -> list[WorkerLoad]:
     ]
 
 
-def _sizes(trace: Trace) -> Sizes:
-    costs = recorded_costs(trace)
+def _sizes(trace: Trace, costs: Costs) -> Sizes:
     ran = costs.submissions.weight > 0
     start, stop = trace.task_times()
     duration = (stop - start)[ran]

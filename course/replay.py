@@ -187,6 +187,8 @@ class Replayer:
     trace : Trace
         With at least one task that ran.
     seed : int
+    costs : Costs, optional
+        What `course.costs.recorded_costs` gives for it, if it is known already.
 
     Raises
     ------
@@ -194,9 +196,9 @@ class Replayer:
         If no task ran.
     """
 
-    def __init__(self, trace: Trace, seed: int = 0) -> None:
+    def __init__(self, trace: Trace, seed: int = 0, costs: Costs | None = None) -> None:
         self.trace, self.seed = trace, whole("seed", seed)
-        self.before = _Replay.of(trace)
+        self.before = _Replay.of(trace, costs or recorded_costs(trace))
         self._baselines: dict[bool, list[Trace]] = {}
 
     def baselines(self, runs: int) -> list[Trace]:
@@ -252,9 +254,8 @@ class _Replay:
         return _layers(self.graph)
 
     @classmethod
-    def of(cls, trace: Trace) -> _Replay:
+    def of(cls, trace: Trace, costs: Costs) -> _Replay:
         """Return the recorded program."""
-        costs = recorded_costs(trace)
         start, stop = trace.task_times()
         seconds = np.nan_to_num(stop - start) * _speeds(trace)
         if trace.origin == "simulated":
