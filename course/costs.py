@@ -201,9 +201,7 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     Of a task that reads nothing from other workers: 0. What one task fetched can be what another waits for.
     """
     graph = trace.graph
-    worker = np.full(len(graph), -1)
-    computes = np.flatnonzero(trace.kind == COMPUTE)
-    worker[trace.task[computes]] = trace.worker[computes]
+    worker = trace.task_workers()
     owner = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
     remote = np.zeros(len(graph), bool)
     remote[owner[worker[graph.indices] != worker[owner]]] = True

@@ -514,9 +514,7 @@ def _who_is_waited_for(
 def _path(trace: Trace) -> list[Step]:
     """Return what the end of the run waited for, from its first start on."""
     start, stop = trace.task_times()
-    position = np.empty(len(trace.graph), dtype=np.int64)
-    position[trace.graph.topological_order] = np.arange(len(trace.graph))
-    worker, before = _threads_order(trace, position)
+    position, before, worker = trace.positions(), trace.before_on_thread(), trace.task_workers()
     own, disk = _own_rows(trace, start, worker), _disk_rows(trace)
     begin, until = float(trace.start.min()), float(trace.stop.max())
     task = int(np.nanargmax(stop))
@@ -552,19 +550,6 @@ def _path(trace: Trace) -> list[Step]:
         if latest is None:
             return steps[::-1]
         task = latest
-
-
-def _threads_order(trace: Trace, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the worker of each task (its last run), and the task before it on the same thread; −1 for none."""
-    rows = np.flatnonzero(trace.kind == COMPUTE)
-    keys = (position[trace.task[rows]], trace.stop[rows], trace.start[rows], trace.thread[rows], trace.worker[rows])
-    rows = rows[np.lexsort(keys)]
-    same = (trace.worker[rows][1:] == trace.worker[rows][:-1]) & (trace.thread[rows][1:] == trace.thread[rows][:-1])
-    worker = np.full(len(trace.graph), -1)
-    before = np.full(len(trace.graph), -1)
-    before[trace.task[rows[1:]][same]] = trace.task[rows[:-1]][same]
-    worker[trace.task[rows]] = trace.worker[rows]
-    return worker, before
 
 
 def _disk_rows(trace: Trace) -> Callable[[int, float, float], list[int]]:

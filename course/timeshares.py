@@ -170,10 +170,7 @@ def _ready(trace: Trace, begin: float) -> list[tuple[np.ndarray, np.ndarray, np.
     """
     start, _ = trace.task_times()
     tasks = np.flatnonzero(~np.isnan(start))
-    rows = np.flatnonzero(trace.kind == COMPUTE)
-    rows = rows[np.argsort(trace.stop[rows], kind="stable")]
-    worker = np.full(len(trace.graph), -1)
-    worker[trace.task[rows]] = trace.worker[rows]  # where it ran last
+    worker = trace.task_workers()
     ready = ready_times(trace)
     # What its own worker did for it before it began.
     first, last = start.copy(), start.copy()

@@ -186,6 +186,33 @@ class Trace:
         stop[self.task[computes]] = self.stop[computes]
         return start, stop
 
+    def positions(self) -> np.ndarray:
+        """Return the place of each task of the graph in its topological order."""
+        position = np.empty(len(self.graph), dtype=np.int64)
+        position[self.graph.topological_order] = np.arange(len(self.graph))
+        return position
+
+    def before_on_thread(self) -> np.ndarray:
+        """Return the task that ran before each one on the same thread, shape (tasks,); −1 if none did.
+
+        What took no time goes by its start, its stop, then as the graph demands.
+        """
+        rows = np.flatnonzero(self.kind == COMPUTE)
+        keys = (self.positions()[self.task[rows]], self.stop[rows], self.start[rows])
+        rows = rows[np.lexsort((*keys, self.thread[rows], self.worker[rows]))]
+        same = (self.worker[rows][1:] == self.worker[rows][:-1]) & (self.thread[rows][1:] == self.thread[rows][:-1])
+        before = np.full(len(self.graph), -1)
+        before[self.task[rows[1:]][same]] = self.task[rows[:-1]][same]
+        return before
+
+    def task_workers(self) -> np.ndarray:
+        """Return the worker that ran each task, shape (tasks,): of several runs, the last; −1 if none did."""
+        rows = np.flatnonzero(self.kind == COMPUTE)
+        rows = rows[np.argsort(self.stop[rows], kind="stable")]
+        worker = np.full(len(self.graph), -1)
+        worker[self.task[rows]] = self.worker[rows]
+        return worker
+
     def critical_path(self) -> list[int]:
         """Return the chain of tasks that decided the makespan, from first to last.
 
@@ -196,20 +223,14 @@ class Trace:
         if not len(computes):
             return []
         start, stop = self.task_times()
-        # The task before each one on its thread; what took no time goes by start, stop, then as the graph demands.
-        position = np.empty(len(self.graph), dtype=int)
-        position[self.graph.topological_order] = np.arange(len(self.graph))
-        keys = (position[self.task[computes]], self.stop[computes], self.start[computes])
-        rows = computes[np.lexsort((*keys, self.thread[computes], self.worker[computes]))]
-        same = (self.worker[rows][1:] == self.worker[rows][:-1]) & (self.thread[rows][1:] == self.thread[rows][:-1])
-        on_thread = dict(zip(self.task[rows[1:]][same].tolist(), self.task[rows[:-1]][same].tolist(), strict=True))
+        position, on_thread = self.positions(), self.before_on_thread()
         # Of several that stopped last, the one that comes last in the graph.
         task = int(max(np.flatnonzero(stop == np.nanmax(stop)), key=lambda p: position[p]))
         path = [task]
         while True:
             waited = [int(p) for p in self.graph.predecessors(task) if not np.isnan(stop[p])]
-            if task in on_thread:
-                waited.append(on_thread[task])
+            if on_thread[task] >= 0:
+                waited.append(int(on_thread[task]))
             # Only what began before it can have held it up. (Not: what ended before it began. Clocks differ a little.)
             now = (start[task], stop[task], position[task])
             waited = [p for p in waited if (start[p], stop[p], position[p]) < now]
