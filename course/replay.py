@@ -114,7 +114,7 @@ def whatif(
     workers, threads : int, optional
         Of the cluster; threads of each worker.
     bandwidth, latency : float or str, optional
-        Of each worker's link [bytes/s, s]; or a factor on what the run showed, as "2x".
+        Of each link [bytes/s, s]; or a factor on what the run showed, as "2x".
     scheduler_overhead : float or str, optional
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
@@ -160,7 +160,8 @@ def whatif(
     *What is not known to a trace.* How many cores there are: a task takes as long as it took, however many run beside
     it, so more threads or workers on the same cores bring less than is said here, and threads that wait for Python's
     lock nothing at all. Memory: twice the workers would spill less. What is read from disk or from the network within
-    a task is its work.
+    a task is its work. Whether what comes into a worker shares its link, if all transfers ran beside equally many: it
+    is taken that it does, and more workers may then bring more than is said.
 
     Blocked-time analysis asks the same question with ``remove``: how much faster could the job be, at most, if it never
     waited for this?
