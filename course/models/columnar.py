@@ -72,15 +72,19 @@ def columnar_read(
 ) -> Number:
     r"""Return the expected bytes that a query reads from a columnar file with row groups.
 
+    .. math::
+        \text{random:} \; \sum_g s_g \, \bigl(1 - (1 - q)^{n_g}\bigr) \qquad
+        \text{sorted:} \; \sum_{g \,\cap\, [b N, (b + q) N]} s_g
+
     Parameters
     ----------
     size : float or array
-        Bytes of the columns that the query names, its filter's column included, over all rows. Naming fewer columns
-        is projection push-down.
+        Bytes of the columns that the query names, its filter's column included, over all rows; s_g of group g. Naming
+        fewer columns is projection push-down.
     rows, rows_per_group : int or array
-        Rows of the file, and of each row group; the last group has what is left.
+        N rows of the file, and n_g of each row group; the last group has what is left.
     match, below : float or array
-        Shares of the rows that the filter lets through, and whose value is below its range, as in
+        q and b, shares of the rows that the filter lets through, and whose value is below its range, as in
         `row_group_read_probability`.
     order : {"random", "sorted"}
         Whether the rows lie at random, or sorted by the filter's column.

@@ -126,6 +126,8 @@ class LogPBroadcast:
 def logp(processors: int, latency: float, overhead: float, gap: float) -> LogPBroadcast:
     r"""Return the fastest broadcast in the LogP model: who has the message sends it on, without a pause.
 
+    .. math:: \text{arrival} = t + 2 o + L, \qquad \text{next send} = t + \max(g, o)
+
     A message that is sent at time t arrives at t + 2o + L; the next can be sent at t + max(g, o).
 
     Parameters

@@ -429,12 +429,14 @@ def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayL
 
 
 def best_batch(arrival_rate: float, per_message: float, per_item: float) -> int:
-    """Return the batch with which `batch_latency` is shortest.
+    r"""Return the batch with which `batch_latency` is shortest.
+
+    .. math:: b^* = \arg\min_{b \ge 1} \; T(b), \quad T \text{ of } \texttt{batch\_latency}
 
     Parameters
     ----------
     arrival_rate, per_message, per_item : float
-        As in `batch_latency`.
+        λ, and the seconds of a message and of an item, as in `batch_latency`.
 
     Returns
     -------

@@ -71,14 +71,16 @@ def phi(elapsed: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Number:
 
 
 def phi_timeout(threshold: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Number:
-    """Return the seconds of silence after which `phi` reaches a threshold.
+    r"""Return the seconds of silence after which `phi` reaches a threshold.
+
+    .. math:: t: \; \varphi(t) = \Phi, \qquad t = \mu + \sigma \, Q^{-1}(10^{-\Phi})
 
     Parameters
     ----------
     threshold : float or array
-        φ > 0 at which a worker is suspected.
+        Φ > 0, the φ at which a worker is suspected.
     mean, std : float or array
-        As in `phi`.
+        μ and σ, as in `phi`.
 
     Returns
     -------

@@ -550,7 +550,9 @@ def ggc(
 
 
 def deterministic_gap(s: ArrayLike) -> np.ndarray:
-    """Return the Laplace transform of a gap that is always 1, for `gm1`: exp(−s).
+    r"""Return the Laplace transform of a gap that is always 1, for `gm1`: exp(−s).
+
+    .. math:: E\left[e^{-s G}\right] = e^{-s}, \quad G = 1
 
     Parameters
     ----------

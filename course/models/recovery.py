@@ -299,7 +299,12 @@ def recomputed_tasks(
 def tasks_to_recompute(
     wanted: Iterable[Task], needs: Mapping[Task, Iterable[Task]], kept: Collection[Task]
 ) -> set[Task]:
-    """Return which tasks have to run again, so that all wanted results exist.
+    r"""Return which tasks have to run again, so that all wanted results exist.
+
+    .. math::
+        R = \bigcup_{t \,\in\, \text{wanted}} r(t), \qquad
+        r(t) = \begin{cases} \varnothing & t \text{ kept} \\
+        \{t\} \cup \bigcup_{u \,\in\, \text{needs}(t)} r(u) & \text{else} \end{cases}
 
     Parameters
     ----------

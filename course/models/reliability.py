@@ -192,12 +192,14 @@ def availability(mtbf: ArrayLike, mttr: ArrayLike) -> Number:
 
 
 def downtime_per_year(availability: ArrayLike) -> Number:
-    """Return the seconds of a year (365 days) in which something of that availability is down.
+    r"""Return the seconds of a year (365 days) in which something of that availability is down.
+
+    .. math:: D = (1 - A) \cdot 365 \cdot 86\,400 \; \text{s}
 
     Parameters
     ----------
     availability : float or array
-        In [0, 1].
+        A, in [0, 1].
 
     Returns
     -------
@@ -338,12 +340,16 @@ def mttdl_approximate(
 
 
 def mttdl_replication(replicas: ArrayLike, mtbf: ArrayLike, mttr: ArrayLike, repair: Repair = "parallel") -> Number:
-    """Return the mean time to data loss of an object in ``replicas`` copies [s].
+    r"""Return the mean time to data loss of an object in ``replicas`` copies [s].
+
+    .. math::
+        \text{MTTDL} \approx \frac{\text{MTBF}}{N} \left(\frac{\text{MTBF}}{\text{MTTR}}\right)^{N - 1}, \quad
+        \text{MTTR} \ll \text{MTBF}, \; \text{repair in parallel}
 
     Parameters
     ----------
     replicas : int or array
-        At least 1; the object is lost with the last of them.
+        N, at least 1; the object is lost with the last of them.
     mtbf, mttr, repair
         As in `mttdl_erasure`, of which this is the case of one data fragment.
 
@@ -440,12 +446,14 @@ def annual_loss_probability(
 
 
 def nines(loss_probability: ArrayLike) -> int | np.ndarray:
-    """Return the whole number of nines in 1 − probability: 3 from 0.999 to below 0.9999.
+    r"""Return the whole number of nines in 1 − probability: 3 from 0.999 to below 0.9999.
+
+    .. math:: \left\lfloor -\log_{10} p \right\rfloor
 
     Parameters
     ----------
     loss_probability : float or array
-        Above 0: the probability of loss, or of being down. Given instead of the durability because a durability of
+        p, above 0: the probability of loss, or of being down. Given instead of the durability because a durability of
         twenty nines is 1 to a computer.
 
     Returns

@@ -21,7 +21,9 @@ def servers_for(
     mean_wait: float | None = None,
     wait_probability: float | None = None,
 ) -> int:
-    """Return the fewest servers with which an M/M/c queue keeps one objective.
+    r"""Return the fewest servers with which an M/M/c queue keeps one objective.
+
+    .. math:: c^* = \min \, \{ c > a : \text{the objective holds in M/M/} c \}, \quad a = \lambda / \mu
 
     Parameters
     ----------
@@ -93,6 +95,8 @@ def servers_for(
 
 def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarray:
     r"""Return the servers by the square-root rule: load + quality × √load, rounded up.
+
+    .. math:: c = \left\lceil a + \beta \sqrt{a} \, \right\rceil
 
     Parameters
     ----------

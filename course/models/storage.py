@@ -73,7 +73,9 @@ def quorum_availability(replicas: ArrayLike, quorum: ArrayLike, up_probability: 
 
 
 def is_strict(replicas: ArrayLike, read: ArrayLike, write: ArrayLike) -> bool | np.ndarray:
-    """Return whether each read meets each write: read + write > replicas.
+    r"""Return whether each read meets each write: read + write > replicas.
+
+    .. math:: R + W > N
 
     Parameters
     ----------
@@ -498,14 +500,16 @@ def partition_skew(popularity: ArrayLike, partitions: ArrayLike) -> PartitionSke
 
 
 def erasure_availability(data: ArrayLike, parity: ArrayLike, up_probability: ArrayLike) -> Number:
-    """Return the probability that at least ``data`` of the data + parity fragments of an object are up.
+    r"""Return the probability that at least ``data`` of the data + parity fragments of an object are up.
+
+    .. math:: A = \sum_{i=k}^{k+m} \binom{k+m}{i} \, p^i \, (1 - p)^{k+m-i}
 
     Parameters
     ----------
     data, parity : int or array
         k and m of a code of which any k fragments give the object back (Reed–Solomon). Replication is k = 1.
     up_probability : float or array
-        The probability that the machine of one fragment is up; machines fail independently.
+        p, the probability that the machine of one fragment is up; machines fail independently.
 
     Returns
     -------
@@ -537,12 +541,14 @@ def erasure_availability(data: ArrayLike, parity: ArrayLike, up_probability: Arr
 
 
 def storage_overhead(data: ArrayLike, parity: ArrayLike) -> Number:
-    """Return the bytes stored for each byte of data: (data + parity) / data.
+    r"""Return the bytes stored for each byte of data: (data + parity) / data.
+
+    .. math:: \frac{k + m}{k}
 
     Parameters
     ----------
     data, parity : int or array
-        As in `erasure_availability`; r copies are ``storage_overhead(1, r - 1)``.
+        k and m, as in `erasure_availability`; r copies are ``storage_overhead(1, r - 1)``.
 
     Returns
     -------

@@ -201,12 +201,14 @@ def hedged_tail(time: ArrayLike, survival: Tail, delay: ArrayLike) -> Number:
 
 
 def hedged_extra(survival: Tail, delay: ArrayLike) -> Number:
-    """Return the share of extra requests that hedging sends: of those without an answer after the delay.
+    r"""Return the share of extra requests that hedging sends: of those without an answer after the delay.
+
+    .. math:: S(d) = P(T > d)
 
     Parameters
     ----------
     survival, delay
-        As in `hedged_tail`. A delay at the 95th percentile sends 5 % more.
+        P(T > ·) and d, as in `hedged_tail`. A delay at the 95th percentile sends 5 % more.
 
     Returns
     -------
@@ -280,14 +282,16 @@ def tied_tail(time: ArrayLike, wait_survival: Tail, copies: int = 2) -> Number:
 
 
 def tail_quantile(q: ArrayLike, survival: Tail) -> Number:
-    """Return the time that a share q of all does not exceed [s], from any tail.
+    r"""Return the time that a share q of all does not exceed [s], from any tail.
+
+    .. math:: t_q = \min \, \{ t : S(t) \le 1 - q \}
 
     Parameters
     ----------
     q : float or array
-        At least 0, and below 1.
+        q, at least 0, and below 1.
     survival : callable
-        The tail: times [s], as an array, ↦ the probabilities of taking longer.
+        S, the tail: times [s], as an array, ↦ the probabilities of taking longer.
 
     Returns
     -------
