@@ -426,6 +426,9 @@ class UslFit:
 def fit_usl(workers: ArrayLike, throughput: ArrayLike) -> UslFit:
     r"""Fit the Universal Scalability Law to measured throughputs: least squares, all three parameters at least 0.
 
+    .. math:: \min_{\alpha, \beta, \gamma \ge 0} \;
+        \sum_i \left(X_i - \frac{\gamma \, n_i}{1 + \alpha (n_i - 1) + \beta \, n_i (n_i - 1)}\right)^2
+
     Parameters
     ----------
     workers : array, shape (n,)
