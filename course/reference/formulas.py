@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -79,7 +79,9 @@ def topics() -> tuple[Topic, ...]:
     """
     functions = [getattr(models, name) for name in models.__all__ if inspect.isfunction(getattr(models, name))]
     found = []
-    for name in sorted({function.__module__ for function in functions if function.__module__.startswith("course.models")}):
+    for name in sorted(
+        {function.__module__ for function in functions if function.__module__.startswith("course.models")}
+    ):
         module = import_module(name)
         own = [function for function in functions if function.__module__ == name]
         own.sort(key=lambda function: function.__code__.co_firstlineno)
@@ -105,8 +107,12 @@ def formula_of(function: Callable) -> Formula:
     parsed = docstring_parser.parse(text, style=DocstringStyle.NUMPYDOC)
     sections = {meta.args[0]: meta.description or "" for meta in parsed.meta if meta.args}
     notes, references = sections.get("notes", ""), sections.get("references", "")
-    tex = tuple(" ".join(match["tex"].split()) for match in _MATH.finditer(text)) or _inline(parsed.short_description or "")
-    chapters = tuple(sorted({int(each) for match in _CHAPTERS.finditer(text) for each in re.findall(r"\d\d", match[1])}))
+    tex = tuple(" ".join(match["tex"].split()) for match in _MATH.finditer(text)) or _inline(
+        parsed.short_description or ""
+    )
+    chapters = tuple(
+        sorted({int(each) for match in _CHAPTERS.finditer(text) for each in re.findall(r"\d\d", match[1])})
+    )
     for what, there in (("formula", tex), ("chapter", chapters)):
         if not there:
             raise ValueError(f"the documentation of {function.__name__} states no {what}")
