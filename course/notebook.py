@@ -4,6 +4,8 @@
     executes and stores notebooks (all but the exercises, when none is named; a number names a chapter).
 ``python -m course.notebook exercises``
     makes ``notebooks/exercises/`` from ``notebooks/solutions/``.
+``python -m course.notebook reference``
+    makes the glossary and the formula sheet from the table of terms and from the documentation of the models.
 ``python -m course.notebook normalise NOTEBOOK…``
     only tidies a file, without running it.
 
@@ -418,6 +420,17 @@ def make_exercises(root: Path = ROOT) -> list[Path]:
     return changed
 
 
+def make_reference(root: Path = ROOT) -> list[Path]:
+    """Write the glossary and the formula sheet, which are to be executed then; return their files."""
+    from course.reference.pages import FORMULAS, GLOSSARY, formula_page, glossary_page
+    from course.syllabus import chapters
+
+    files = {chapter.number: root / chapter.file for chapter in chapters()}
+    for number, page in ((GLOSSARY, glossary_page()), (FORMULAS, formula_page())):
+        write(normalise(page), files[number])
+    return [files[GLOSSARY], files[FORMULAS]]
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 
@@ -478,7 +491,8 @@ def make(path: Path, timeout: float = 600.0) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0 when every notebook could be made."""
     parser = argparse.ArgumentParser(prog="python -m course.notebook", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="exercises | normalise NOTEBOOK… | NOTEBOOK…")
+    names = "exercises | reference | normalise NOTEBOOK… | NOTEBOOK…"
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help=names)
     parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds for one cell (600)")
     given = parser.parse_args(arguments)
     failed = 0
@@ -492,7 +506,7 @@ def main(arguments: list[str] | None = None) -> int:
                 notebook = normalise(nbformat.read(path, as_version=4))
                 write(add_nbgrader(notebook) if is_solution(path) else notebook, path)
             return 0
-        paths = find_notebooks(given.names)
+        paths = make_reference() if given.names == ["reference"] else find_notebooks(given.names)
     except NotebookError as error:
         print(error, file=sys.stderr)
         return 1

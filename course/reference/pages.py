@@ -67,7 +67,8 @@ def formula_page() -> NotebookNode:
         FORMULAS,
         f"{count} formulas, each with its arguments, what it takes for granted, its source, and the chapters that teach"
         " it. All of it is the documentation of the function that computes it, in `course.models`: `help(models.mmc)`"
-        " shows the same, with an example. Type a part of a name, or words:",
+        " shows the same, with an example. Where a number is wanted, an array will do; the result is then one, too."
+        " Type a part of a name, or words:",
         "search_formulas",
         [text for topic in topics() for text in _topic(topic)],
         "Symbols are those of the source, where a field has settled on them; so some letters mean different things in"
@@ -126,8 +127,9 @@ def _formula(formula: Formula) -> str:
     if formula.symbols:
         rows = [f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in formula.symbols]
         parts.append("\n".join(["| argument | meaning |", "| --- | --- |", *rows]))
-    if formula.result:
-        parts.append(f"*Result*: {formula.result}")
+    # That arrays give arrays holds of nearly all, and is said once.
+    if result := re.sub(r",? ?[Oo]f the (broadcast )?shape of (the arguments|``?\w+``?)\.?$", "", formula.result).strip():
+        parts.append(f"*Result*: {result.rstrip('.')}.")
     parts += [formula.notes] if formula.notes else []
     parts += [f"*Source*: {formula.references}"] if formula.references else []
     where = ", ".join(chapter_link(number) for number in formula.chapters)

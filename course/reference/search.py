@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import ipywidgets as widgets
-from IPython.display import Markdown, clear_output, display
 
 MOST = 8
 """So many entries are shown at once."""
@@ -85,9 +84,9 @@ class SearchBox(widgets.VBox):
         self._show()
 
     def _show(self, _: object = None) -> None:
-        with self.output:
-            clear_output(wait=True)
-            display(Markdown(answer(self.entries, self.field.value)))
+        text = answer(self.entries, self.field.value)
+        data = {"text/markdown": text, "text/plain": text}
+        self.output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},)
 
     def _repr_mimebundle_(self, **options: object) -> dict[str, str]:
         bundle = super()._repr_mimebundle_(**options)
