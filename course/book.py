@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.resources import as_file, files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -54,8 +52,6 @@ def build(source: Path = NOTEBOOKS, folder: Path = FOLDER) -> int:
             confoverrides=settings(toc), status=None, warning=sys.stderr, freshenv=True,
         )  # fmt: skip
         app.build(force_all=True)
-    with as_file(files("jupyter_server_mathjax") / "static") as mathjax:
-        shutil.copytree(mathjax, folder / "_static" / "mathjax", dirs_exist_ok=True)
     root = Path(chapters()[0].file).with_suffix(".html")
     (folder / "index.html").write_text(
         f'<!doctype html><meta charset="utf-8"><title>{TITLE}</title><meta http-equiv="refresh" content="0; url={root}">'
@@ -71,7 +67,7 @@ def settings(toc: Path) -> dict[str, Any]:
         "project": TITLE,
         "release": version("tuning-distributed-systems"),
         "copyright": "the authors; text CC BY 4.0, code BSD 3-clause",
-        "extensions": ["myst_nb", "sphinx_external_toc"],
+        "extensions": ["myst_nb", "sphinx_external_toc", "sphinx-mathjax-offline"],
         "external_toc_path": os.fspath(toc),
         "exclude_patterns": _NO_PAGES,
         "suppress_warnings": ["myst.header"],  # below the title of an exercises' page stand headings of level 3
@@ -82,7 +78,6 @@ def settings(toc: Path) -> dict[str, Any]:
         "html_title": TITLE,
         "html_show_sourcelink": False,
         "html_copy_source": False,
-        "mathjax_path": "mathjax/MathJax.js?config=TeX-AMS-MML_HTMLorMML",
     }
 
 
