@@ -7,11 +7,10 @@ solutions. They need no network: formulas are set by a copy of MathJax, and the 
 from __future__ import annotations
 
 import argparse
-import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,30 @@ from course.syllabus import chapters
 NOTEBOOKS = Path("notebooks")
 FOLDER = Path("build/book")
 TITLE = "Tuning Distributed Systems"
-_NO_PAGES = ["solutions", "**/.ipynb_checkpoints", "README*"]
+ABOUT = """An interactive course on making distributed systems fast, available and scalable, and on *task scheduling*
+above all. These pages are to be read; to run the code, to move the sliders and to have your answers checked, start the
+course itself."""
+SETTINGS: dict[str, Any] = {
+    "project": TITLE,
+    "copyright": "the authors; text CC BY 4.0, code BSD 3-clause",
+    "extensions": ["myst_nb", "sphinx-mathjax-offline"],
+    "suppress_warnings": ["myst.header"],  # below the title of an exercises' page stand headings of level 3
+    "nb_execution_mode": "off",
+    "myst_enable_extensions": ["dollarmath", "amsmath"],
+    "myst_heading_anchors": 4,
+    "html_theme": "furo",
+    "html_title": TITLE,
+    "html_show_sourcelink": False,
+    "html_copy_source": False,
+}
 
 
-def build(source: Path = NOTEBOOKS, folder: Path = FOLDER) -> int:
+def build(notebooks: Path = NOTEBOOKS, folder: Path = FOLDER) -> int:
     """Make the pages; return how many warnings there were.
 
     Parameters
     ----------
-    source : Path
+    notebooks : Path
         The folder of the notebooks; it is not changed.
     folder : Path
         Where the pages go: open its ``index.html``.
@@ -37,60 +51,36 @@ def build(source: Path = NOTEBOOKS, folder: Path = FOLDER) -> int:
     Raises
     ------
     FileNotFoundError
-        There are no notebooks in the source.
+        There are no notebooks there.
     """
     from sphinx.application import Sphinx
 
-    if not (source / chapters()[0].file).exists():
-        raise FileNotFoundError(f"{source} holds no {chapters()[0].file}; run this in the folder of the project")
+    if not (notebooks / chapters()[0].file).exists():
+        raise FileNotFoundError(f"{notebooks} holds no {chapters()[0].file}; run this in the folder of the project")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        toc = Path(temporary) / "toc.yml"
-        toc.write_text(contents(source), encoding="utf-8")
+        source = Path(temporary) / "source"
+        shutil.copytree(notebooks, source, ignore=shutil.ignore_patterns("solutions", ".ipynb_checkpoints"))
+        (source / "index.md").write_text(front_page(notebooks), encoding="utf-8")
         app = Sphinx(
             srcdir=source, confdir=None, outdir=folder, doctreedir=Path(temporary) / "doctrees", buildername="html",
-            confoverrides=settings(toc), status=None, warning=sys.stderr, freshenv=True,
+            confoverrides=SETTINGS, status=None, warning=sys.stderr, freshenv=True,
         )  # fmt: skip
         app.build(force_all=True)
-    root = Path(chapters()[0].file).with_suffix(".html")
-    (folder / "index.html").write_text(
-        f'<!doctype html><meta charset="utf-8"><title>{TITLE}</title><meta http-equiv="refresh" content="0; url={root}">'
-        f'<a href="{root}">{TITLE}</a>\n',
-        encoding="utf-8",
-    )
-    return app.statuscode or app._warncount
+    return app._warncount
 
 
-def settings(toc: Path) -> dict[str, Any]:
-    """Return what Sphinx is told."""
-    return {
-        "project": TITLE,
-        "release": version("tuning-distributed-systems"),
-        "copyright": "the authors; text CC BY 4.0, code BSD 3-clause",
-        "extensions": ["myst_nb", "sphinx_external_toc", "sphinx-mathjax-offline"],
-        "external_toc_path": os.fspath(toc),
-        "exclude_patterns": _NO_PAGES,
-        "suppress_warnings": ["myst.header"],  # below the title of an exercises' page stand headings of level 3
-        "nb_execution_mode": "off",
-        "myst_enable_extensions": ["dollarmath", "amsmath"],
-        "myst_heading_anchors": 4,
-        "html_theme": "furo",
-        "html_title": TITLE,
-        "html_show_sourcelink": False,
-        "html_copy_source": False,
-    }
-
-
-def contents(source: Path) -> str:
-    """Return the table of contents, part by part, as `sphinx_external_toc` reads it."""
-    written = [chapter for chapter in chapters() if (source / chapter.file).exists()]
-    lines = [f"root: {written[0].file.removesuffix('.ipynb')}", "subtrees:"]
-    for part, group in groupby(written[1:], key=lambda chapter: chapter.part):
-        lines += [f"  - caption: {part}", "    entries:"]
-        lines += [f"      - file: {chapter.file.removesuffix('.ipynb')}" for chapter in group]
-    lines += ["  - caption: Exercises", "    entries:"]
-    lines += [f"      - file: exercises/{path.stem}" for path in sorted((source / "exercises").glob("*.ipynb"))]
-    return "\n".join(lines) + "\n"
+def front_page(notebooks: Path) -> str:
+    """Return the first page: what this is, and the chapters and exercises, part by part."""
+    written = [chapter for chapter in chapters() if (notebooks / chapter.file).exists()]
+    parts = [(part, [chapter.file for chapter in group]) for part, group in groupby(written, lambda each: each.part)]
+    exercises = sorted((notebooks / "exercises").glob("*.ipynb"))
+    parts.append(("Exercises", [f"exercises/{path.name}" for path in exercises]))
+    text = f"# {TITLE}\n\n{ABOUT}\n"
+    for part, files in parts:
+        text += f"\n```{{toctree}}\n:caption: {part}\n:maxdepth: 1\n\n"
+        text += "".join(f"{file.removesuffix('.ipynb')}\n" for file in files) + "```\n"
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,6 +42,7 @@ LAYERS = {
     "plots": 2,
     "explorers": 3,
     "practice": 3,
+    "book": 4,
     "notebook": 4,
     "cli": 4,
     "__main__": 5,

@@ -17,6 +17,7 @@ from course.syllabus import chapters
 
 GLOSSARY, FORMULAS = 26, 27
 _FOLDER = "6-appendix"
+_SHAPE = re.compile(r"[,;]? ?[Oo]f the (broadcast )?shape of (the arguments|`\w+`)\.?$")
 
 
 # ---- what is searched
@@ -128,7 +129,7 @@ def _formula(formula: Formula) -> str:
         rows = [f"| `{name}` | {text.replace('|', chr(92) + '|')} |" for name, text in formula.symbols]
         parts.append("\n".join(["| argument | meaning |", "| --- | --- |", *rows]))
     # That arrays give arrays holds of nearly all, and is said once.
-    if result := re.sub(r",? ?[Oo]f the (broadcast )?shape of (the arguments|``?\w+``?)\.?$", "", formula.result).strip():
+    if result := _SHAPE.sub("", formula.result).strip():
         parts.append(f"*Result*: {result.rstrip('.')}.")
     parts += [formula.notes] if formula.notes else []
     parts += [f"*Source*: {formula.references}"] if formula.references else []
