@@ -10,9 +10,11 @@ import pytest
 
 from course import models
 from course.notebook import normalise
-from course.reference import formula_of, search_formulas, search_terms, terms, topics
+from course.reference import formula_of, search_formulas, search_terms, symbols, terms, topics
 from course.reference.pages import formula_page, glossary_page
 from course.reference.search import MOST, Entry, answer, search
+from course.reference.symbols import rows_of
+from course.syllabus import chapters
 
 APPENDIX = Path(__file__).parents[1] / "notebooks" / "6-appendix"
 
@@ -88,3 +90,24 @@ def test_the_boxes_answer_while_one_types():
         bundle = box._repr_mimebundle_()
         assert "entries; type a word" in bundle["text/plain"]
         assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_symbols_mean_the_same_in_all_chapters():
+    """The tables of symbols in the chapters have the unit of the course's table, or are named there as exceptions."""
+    known = {each.symbol: each for each in symbols()}
+    seen, used = 0, set()
+    for chapter in chapters():
+        path = APPENDIX.parent / chapter.file
+        if not path.exists() or chapter.part == "Appendix":
+            continue
+        for cell in nbformat.read(path, as_version=4).cells:
+            for symbol, unit, meaning in rows_of(cell.source) if cell.cell_type == "markdown" else ():
+                if symbol not in known:
+                    continue
+                seen += 1
+                if not unit.startswith(known[symbol].unit):
+                    assert chapter.number in known[symbol].elsewhere, (chapter.number, symbol, unit, meaning)
+                used.add((symbol, chapter.number))
+    assert seen > 70
+    exceptions = {(each.symbol, number) for each in symbols() for number in each.elsewhere}
+    assert exceptions - used <= {("$S$", 16)}, "an exception that no chapter makes"

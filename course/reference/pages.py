@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from course.reference.formulas import Formula, Topic, topics
 from course.reference.glossary import Term, sort_key, terms
 from course.reference.search import Entry, SearchBox
+from course.reference.symbols import symbols
 from course.syllabus import chapters
 
 GLOSSARY, FORMULAS = 26, 27
@@ -71,9 +72,8 @@ def formula_page() -> NotebookNode:
         " shows the same, with an example. Where a number is wanted, an array will do; the result is then one, too."
         " Type a part of a name, or words:",
         "search_formulas",
-        [text for topic in topics() for text in _topic(topic)],
-        "Symbols are those of the source, where a field has settled on them; so some letters mean different things in"
-        " different formulas. Each formula says what its own are.",
+        [_symbols(), *(text for topic in topics() for text in _topic(topic))],
+        "A letter that is not in the table of symbols has the meaning that its formula, or its chapter, gives it.",
     )
 
 
@@ -114,6 +114,18 @@ def chapter_link(number: int, text: str | None = None) -> str:
 def _term(term: Term) -> str:
     also = f" *See also*: {', '.join(term.see_also)}." if term.see_also else ""
     return f"**{term.term}** {term.chinese}: {term.definition} Chapter {chapter_link(term.chapter)}.{also}"
+
+
+def _symbols() -> str:
+    rows = [
+        f"| {each.symbol} | {each.unit} | {each.meaning} | "
+        + "; ".join(f"{chapter_link(number)}: {text}" for number, text in each.elsewhere.items())
+        + " |"
+        for each in symbols()
+    ]
+    head = ["| symbol | unit | meaning | but in chapter |", "| --- | --- | --- | --- |"]
+    intro = "They mean the same throughout the course, but where the last column says otherwise."
+    return f"## Symbols\n\n{intro}\n\n" + "\n".join(head + rows)
 
 
 def _topic(topic: Topic) -> Iterator[str]:
