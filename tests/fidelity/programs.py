@@ -266,13 +266,13 @@ def shuffle(client: Client) -> None:
 
 def slow_part(index: int, rows: int) -> pd.DataFrame:
     """Make a part, as from a slow disk."""
-    time.sleep(0.2)
+    time.sleep(0.4)
     return make_part(index, rows)
 
 
 def slow_sum(part: pd.DataFrame) -> pd.Series:
     """Add up the amounts of each shop, slowly."""
-    time.sleep(0.2)
+    time.sleep(0.4)
     return part.groupby("shop").amount.sum()
 
 
