@@ -20,6 +20,14 @@ from course.practice.encoding import TooLargeError, encode, type_name
 
 MAX_PRINTED = 2000
 _clock = time.perf_counter  # bound before any code of the learner runs
+_channel: io.TextIOBase | None = None
+
+
+def tell(text: str) -> None:
+    """Say how far a long case is, to the process that waits for it; nothing elsewhere."""
+    if _channel is not None:
+        _channel.write(json.dumps({"what": "progress", "text": text}) + "\n")
+        _channel.flush()
 
 
 class _Printed(io.TextIOBase):
@@ -56,7 +64,7 @@ def _limit_memory(size: int) -> None:
         pass
 
 
-def _raised(error: BaseException, filename: str) -> dict[str, Any]:
+def describe_error(error: BaseException, filename: str) -> dict[str, Any]:
     """Describe an exception: its type, its message and the line of the learner's file it came from."""
     try:
         message = str(error)[:300]
@@ -84,14 +92,14 @@ def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str)
     try:
         value = call(answer, *args, **kwargs)
     except BaseException as error:
-        return {"raised": _raised(error, filename)}
+        return {"raised": describe_error(error, filename)}
     result: dict[str, Any]
     try:
         result = {"value": encode(value)}
     except TooLargeError:
         result = {"too_large": type_name(value)}
     except BaseException as error:
-        result = {"raised": _raised(error, filename)}
+        result = {"raised": describe_error(error, filename)}
     if before is not None and _encoded_or_none((args, kwargs)) != before:
         result["changed"] = True
     return result
@@ -111,7 +119,7 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
                 out = call(function, *args, **kwargs)
                 row[which] = _clock() - start
             except BaseException as error:
-                return {"raised": _raised(error, filename)}
+                return {"raised": describe_error(error, filename)}
             if which == 0:
                 value = out
         if turn:
@@ -124,7 +132,8 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
 
 def main() -> None:
     """Run the job on standard input; never returns."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    global _channel
+    channel = _channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     stdin = sys.stdin.buffer
     job = pickle.load(stdin)
     null = os.open(os.devnull, os.O_RDWR)
@@ -143,7 +152,7 @@ def main() -> None:
         call = pickle.loads(job["call"])
         answer = pickle.loads(job["answer"])
     except BaseException as error:
-        send(what="unloadable", raised=_raised(error, filename))
+        send(what="unloadable", raised=describe_error(error, filename))
         os._exit(0)
     send(what="ready")
     for blob in job["cases"]:
