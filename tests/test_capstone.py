@@ -1,0 +1,251 @@
+"""The capstone: its data, its first version, its grader; and the client that counts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from course import measure
+from course.measure import meters
+from course.practice import capstone
+from course.practice.chapter23 import next_traces, report_run
+from course.practice.checking import CheckResult
+from course.practice.counting import CountingClient
+
+SMALL = {"days": 2, "meters": 20}
+
+
+# ---- the data and the first version
+
+
+def test_the_same_seed_writes_the_same_town(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert meters.write_meters(tmp_path / name, days=2, meters=12, seed=5) == 2 * 12 * 48
+    for path in sorted((tmp_path / "one").rglob("*.parquet")):
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        pd.testing.assert_frame_equal(pd.read_parquet(path), pd.read_parquet(other))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_awkward_town_is_awkward(tmp_path, seed):
+    meters.write_meters(tmp_path, days=4, meters=30, seed=seed, awkward=True)
+    table = pd.read_parquet(tmp_path / "meters.parquet")
+    days = [pd.read_parquet(path) for path in sorted((tmp_path / "readings").iterdir())]
+    assert [len(day) for day in days].count(0) == 1
+    rows = pd.concat(days)
+    good = rows[(rows["status"] == "ok") & rows["pulses"].notna()]
+    assert set(rows["meter"]) - set(table["meter"])
+    silent = set(table["meter"]) - set(good["meter"])
+    assert silent
+    nord = table[table["district"] == "Nordend"]["meter"]
+    assert len(nord) > 0
+    assert set(nord) <= silent
+    assert (table["tariff"] == "solar").sum() == 1
+
+
+def _by_hand(folder):
+    """Return the report, computed without Dask, in another way."""
+    table = pd.read_parquet(folder / "meters.parquet").set_index("meter")
+    rows = pd.concat([pd.read_parquet(path) for path in sorted((folder / "readings").iterdir())])
+    rows = rows[(rows["status"] == "ok") & rows["pulses"].notna() & rows["meter"].isin(table.index)]
+    kwh = (rows["pulses"] / rows["constant"]).to_numpy()
+    place = table.loc[rows["meter"]]
+    pairs = pd.Series(kwh).groupby([place["district"].to_numpy(), place["tariff"].to_numpy()])
+    slot = ((rows["time"] - rows["time"].dt.normalize()) // pd.Timedelta("30min")).to_numpy().astype(int)
+    busiest = {}
+    for district in place["district"].unique():
+        here = (place["district"] == district).to_numpy()
+        busiest[district] = int(np.argmax(np.bincount(slot[here], kwh[here], 48)))
+    of_meter = pd.Series(kwh).groupby(rows["meter"].to_numpy()).sum()
+    tariff = table.loc[of_meter.index, "tariff"].to_numpy()
+    means = {name: [] for name in set(tariff)}
+    for number in range(meters.RESAMPLES):
+        drawn = np.random.default_rng([23, number]).integers(0, len(of_meter), len(of_meter))
+        for name, each in means.items():
+            chosen = of_meter.to_numpy()[drawn][tariff[drawn] == name]
+            each.append(chosen.mean() if len(chosen) else np.nan)
+    return {
+        "energy": pairs.sum().to_dict(),
+        "number": pairs.count().to_dict(),
+        "busiest": busiest,
+        "interval": {name: tuple(np.nanpercentile(each, [2.5, 97.5])) for name, each in means.items()},
+    }
+
+
+@pytest.mark.parametrize("awkward", [False, True])
+def test_the_first_version_is_right(tmp_path, awkward):
+    meters.write_meters(tmp_path, **SMALL, seed=3, awkward=awkward)
+    with measure.cluster(2, processes=False, dashboard=False, local=True) as client:
+        report = meters.start(client, tmp_path)
+    right = _by_hand(tmp_path)
+    assert {name: set(part) for name, part in report.items()} == {name: set(part) for name, part in right.items()}
+    for name, part in report.items():
+        for key, value in part.items():
+            assert value == pytest.approx(right[name][key], rel=1e-9), (name, key)
+
+
+# ---- the grader, on real clusters
+
+
+def _grade(monkeypatch, answer):
+    monkeypatch.setattr(capstone, "TOWN", SMALL)
+    monkeypatch.setattr(capstone, "TURNS", 1)
+    result = CheckResult("23.9", False, 0.0, 12.0)
+    capstone.grade(answer, result)
+    assert not [each for each in psutil.Process().children(recursive=True) if "course.practice.child" in _line(each)]
+    return result, dict(result.says)
+
+
+def _line(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_a_right_version_is_timed_and_its_faults_are_diagnosed(monkeypatch):
+    def answer(client, folder):
+        from course.measure import meters
+
+        kept = meters.kept = getattr(meters, "kept", meters.start)
+        result = kept(client, folder)
+        meters.start = lambda *_: time.sleep(60)  # the one that is compared with is another
+        time.perf_counter = lambda: 0.0
+        return result
+
+    result, says = _grade(monkeypatch, answer)
+    assert says["tried"] == "2 towns, all reports correct"
+    assert "held up by" in says["diagnosis"] or result.points == 12
+    assert 2 <= result.points < 12
+    assert "times as fast" in result.measured
+
+
+def test_what_is_left_running_counts(monkeypatch):
+    def answer(client, folder):
+        from distributed import fire_and_forget
+
+        from course.measure import meters
+
+        result = meters.start(client, folder)
+        fire_and_forget(client.submit(time.sleep, 2.0, pure=False))
+        return result
+
+    result, says = _grade(monkeypatch, answer)
+    assert "correct" in says["tried"]
+    assert float(result.measured.split()[1]) > 2.0
+
+
+@pytest.mark.parametrize(
+    ("ending", "word"),
+    [
+        ("client.close()", "closes the client"),
+        ("result['busiest'].popitem()", "has no entry for"),
+        ("result = client.submit(abs, 1)", "object of type Future"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_wrong_versions_are_told_what_is_wrong(monkeypatch, ending, word):
+    space: dict = {}
+    exec(
+        "def answer(client, folder):\n from course.measure import meters\n result = meters.start(client, folder)\n"
+        f" {ending}\n return result",
+        space,
+    )
+    result, says = _grade(monkeypatch, space["answer"])
+    assert word in says["came out"]
+    assert "awkward=True" in says["tried"]
+    assert result.points == 0
+
+
+# ---- the grader's words, without a cluster
+
+
+def _judged(*turns, shares=(0.5, 0.5), **more):
+    result = SimpleNamespace(says=[], points=0.0, measured="")
+    full = [{"seed": k, "right": 1, "got": 1, "closed": False, "seconds": [1.0, 8.0]} | t for k, t in enumerate(turns)]
+    capstone._judge({"turns": full, "shares": list(shares), **more}, "pipeline", "", result)
+    return result, dict(result.says)
+
+
+@pytest.mark.parametrize(
+    ("mine", "points", "word"),
+    [
+        (0.5, 12, "at least 8 times"),
+        (1.01, 9, "at least 5 times"),
+        (2.0, 7, "at least 3 times"),
+        (3.9, 5, "at least 2 times"),
+        (5.0, 4, "at least 1.5 times"),
+        (7.0, 2, "less than 1.5 times"),
+        (8.05, 2, "no change"),
+        (12.0, 2, "no faster"),
+    ],
+)
+def test_points_by_the_ratio(mine, points, word):
+    result, says = _judged({}, {"seconds": [mine, 8.0]}, {"seconds": [mine, 8.0]}, {"seconds": [90.0, 8.0]})
+    assert result.points == points
+    assert word in says.get("came out", says.get("reached"))
+    assert ("came out" in says) == (points < 12)
+
+
+@pytest.mark.parametrize(
+    ("turns", "more", "points", "word"),
+    [
+        ([{}], {"shares": [0.99, 0.01]}, 2, "99% and 1%"),
+        ([{}], {"shares": []}, 2, "nothing of it"),
+        ([{"got": 2}], {}, 0, "too large"),
+        ([{}, {"spoilt": {}}], {}, 0, "no longer runs"),
+        ([{}, {"too_large": "list"}], {}, 0, "a list that is far too large"),
+        ([{"raised": {"type": "KeyError", "message": "'x'", "line": None}}], {}, 0, "the exception KeyError"),
+        ([{"seconds": [1.0, 1.0]}, {"seconds": [1.0, 50.0]}], {}, 2, "much slower"),
+    ],
+)
+def test_what_is_not_timed(turns, more, points, word):
+    result, says = _judged(*turns, **more)
+    assert (result.points, word in says["came out"]) == (points, True)
+
+
+@pytest.mark.parametrize("answer", [3, "pipeline", [1]])
+def test_what_is_no_function_is_refused_at_once(answer):
+    result = CheckResult("23.9", False, 0.0, 12.0)
+    begun = time.perf_counter()
+    capstone.grade(answer, result)
+    assert "where a function was expected" in dict(result.says)["came out"]
+    assert time.perf_counter() - begun < 1.0
+
+
+# ---- the other exercises
+
+
+def test_the_client_that_counts():
+    client = CountingClient()
+    data = client.scatter(np.zeros(1000))
+    sent = client.sent
+    assert 8000 < sent < 9000
+    futures = client.map(lambda k, array: float(k + array.sum()), [1, 2, 3], array=data, pure=False)
+    assert client.sent - sent < 8000
+    assert client.gather({"all": futures}) == {"all": [1.0, 2.0, 3.0]}
+    total = client.submit(sum, futures)
+    assert total.result() == 6.0
+    assert (client.tasks, client.waits, client.depth, client.inputs) == (4, 2, 2, 3)
+    with pytest.raises(AttributeError, match="submit, map, gather and scatter"):
+        client.compute(1)
+    with pytest.raises(TypeError, match="give it as an argument"):
+        client.submit(lambda: total.result())
+
+
+def test_traces_are_made_the_same_each_time():
+    first = (next_traces(), report_run())
+    next_traces.cache_clear()
+    report_run.cache_clear()
+    assert (next_traces(), report_run()) == first
+
+
+def test_the_file_of_the_start_is_where_the_exercise_says():
+    assert Path(meters.__file__).as_posix().endswith("course/measure/meters.py")
