@@ -30,7 +30,7 @@ TARGET, MOST = POINTS[-1]
 LEAST_SHARE = 0.1
 """Of all computing, each worker does at least so much."""
 
-TOWN = {"days": 4, "meters": 120}
+TOWN = {"days": 3, "meters": 120}
 LIMIT = 60.0
 MEMORY = 64 * 2**30  # of addresses: a Dask worker reserves far more than it uses
 NO_CHANGE = 0.02

@@ -245,6 +245,8 @@ def _judge_scores(args: tuple[Any, ...], came: Any) -> str | None:
     problem = _list_problem(right, got)
     if problem is not None:
         return problem
+    if counts["tasks"] < min(8, records):
+        return f"right, but in {counts['tasks']} tasks: the workers share the work if there are at least 8"
     return _too_many(counts, tasks=50, waits=1, sent=2 * model.nbytes + 200_000)
 
 
@@ -260,6 +262,8 @@ def _judge_sum(args: tuple[Any, ...], came: Any) -> str | None:
     problem = _list_problem(right, got.tolist() if isinstance(got, np.ndarray) else got)
     if problem is not None:
         return problem
+    if counts["tasks"] < parts:
+        return f"right, but {counts['tasks']} tasks do not load {parts} parts, each in a task of its own"
     longest = 2 + math.ceil(math.log2(parts))
     return _too_many(counts, returned=100_000, sent=20_000 + 3_000 * parts, inputs=8, depth=longest)
 
@@ -431,11 +435,11 @@ EXERCISES = [
         title="A task for every record",
         points=3,
         minutes=12,
-        cases=[Case((1000, 100_000), says="1,000 records, a model of 0.8 MB"), Case((3, 1000), says="3 records")],
+        cases=[Case((1000, 100_000), says="1,000 records, a model of 0.8 MB"), Case((9, 1000), says="9 records")],
         call=_call_scores,
         judge=_judge_scores,
         pure=False,
-        behaviour="the same scores in the same order, with at most 50 tasks, one wait, and the model sent about once",
+        behaviour="the same scores in the same order, with 8 to 50 tasks, one wait, and the model sent about once",
         hints=(
             "Three things: how often does the model travel, how many tasks are there, and when does the program wait?",
             "Scatter the model; give each task a batch of records; gather all at the end.",
@@ -455,7 +459,7 @@ EXERCISES = [
         call=_call_sum,
         judge=_judge_sum,
         pure=False,
-        behaviour="the same sum; only the sum comes to the program, a chain of log₂ n + 2 tasks, 8 inputs a task",
+        behaviour="the same sum; a task for each part; only the sum comes back; at most log₂ n + 2 tasks in a chain, 8 inputs",
         hints=(
             "Where is each part made, and where does it travel before it is added?",
             "Leave the parts on the cluster, as futures. Add them in a tree: a few at a time, then the sums.",
