@@ -459,7 +459,7 @@ EXERCISES = [
         call=_call_sum,
         judge=_judge_sum,
         pure=False,
-        behaviour="the same sum; a task for each part; only the sum comes back; at most log₂ n + 2 tasks in a chain, 8 inputs",
+        behaviour="the same sum; a task for each part; only the sum comes back; chains of at most log₂ n + 2 tasks",
         hints=(
             "Where is each part made, and where does it travel before it is added?",
             "Leave the parts on the cluster, as futures. Add them in a tree: a few at a time, then the sums.",
