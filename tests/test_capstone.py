@@ -164,9 +164,9 @@ def _judged(*turns, shares=(0.5, 0.5), **more):
 @pytest.mark.parametrize(
     ("mine", "points", "word"),
     [
-        (0.5, 12, "at least 8 times"),
-        (1.01, 9, "at least 5 times"),
-        (2.0, 7, "at least 3 times"),
+        (0.5, 12, "at least 6 times"),
+        (1.35, 9, "at least 4 times"),
+        (2.5, 7, "at least 3 times"),
         (3.9, 5, "at least 2 times"),
         (5.0, 4, "at least 1.5 times"),
         (7.0, 2, "less than 1.5 times"),

@@ -537,6 +537,43 @@ def test_an_interrupt_ends_the_child():
         check("98.1", loop)
 
 
+def test_progress_is_told_and_gives_more_time():
+    from course.practice.sandbox import run
+
+    def slow(answer, steps, pause):
+        import time
+
+        from course.practice.child import tell
+
+        for k in range(steps):
+            time.sleep(pause)
+            tell(f"step {k}")
+        return answer()
+
+    told = []
+    done = run(slow, lambda: 7, [((4, 0.5), {})], limit=1.2, progress=told.append)
+    assert [case.value for case in done.cases] == [7]
+    assert told == ["step 0", "step 1", "step 2", "step 3"]
+    stuck = run(slow, lambda: 7, [((1, 9.0), {})], limit=0.3, progress=told.append)
+    assert [case.status for case in stuck.cases] == ["timeout"]
+
+
+def test_a_grader_of_its_own_may_give_a_part_of_the_points():
+    def grader(answer, result):
+        result.says.append(("tried", str(answer)))
+        if answer != "good":
+            result.points = 1.0
+            result.says.append(("came out", "half"))
+
+    unregister(98)
+    register(98, [Exercise(id="98.1", title="t", behaviour="b", grader=grader, **COMMON)])
+    assert check("98.1", "good").points == COMMON["points"]
+    assert [(check("98.1", each).passed, check("98.1", each).points) for each in ("fair", None)] == [
+        (False, 1),
+        (False, 0),
+    ]
+
+
 def test_answers_at_once():
     check("98.1", _amdahl)
     times = []
@@ -681,6 +718,7 @@ def test_the_nearest_are_named():
         ({"value": 3}, "do not go with"),
         ({"cases": ()}, "give value"),
         ({"kind": "tune"}, "baseline"),
+        ({"grader": abs}, "grader goes with neither"),
     ],
 )
 def test_exercises_are_validated(change, word):
