@@ -33,7 +33,7 @@ LEAST_SHARE = 0.1
 
 TOWN = {"days": 3, "meters": 120}
 LIMIT = 60.0
-MEMORY = 64 * 2**30  # of addresses: a Dask worker reserves far more than it uses
+MEMORY = 12 * 2**30  # of addresses, for each process: a Dask worker reserves far more than it uses
 NO_CHANGE = 0.02
 SPOILT = 3.0
 """From so many times its first time on, the start has been slowed down by what ran before it."""
