@@ -154,10 +154,11 @@ def test_wrong_versions_are_told_what_is_wrong(monkeypatch, ending, word):
 # ---- the grader's words, without a cluster
 
 
-def _judged(*turns, shares=(0.5, 0.5), **more):
+def _judged(*turns, **more):
     result = SimpleNamespace(says=[], points=0.0, measured="")
-    full = [{"seed": k, "right": 1, "got": 1, "closed": False, "seconds": [1.0, 8.0]} | t for k, t in enumerate(turns)]
-    capstone._judge({"turns": full, "shares": list(shares), **more}, "pipeline", "", result)
+    usual = {"right": 1, "got": 1, "closed": False, "seconds": [1.0, 8.0], "shares": [0.2, 0.4, 0.4]}
+    turns = [usual | {"seed": k} | turn for k, turn in enumerate(turns)]
+    capstone._judge({"turns": turns, **more}, "pipeline", "", result)
     return result, dict(result.says)
 
 
@@ -184,19 +185,29 @@ def test_points_by_the_ratio(mine, points, word):
 @pytest.mark.parametrize(
     ("turns", "more", "points", "word"),
     [
-        ([{}], {"shares": [0.99, 0.01]}, 2, "99% and 1%"),
-        ([{}], {"shares": []}, 2, "nothing of it"),
-        ([{"got": 2}], {}, 0, "too large"),
-        ([{"right": {"a": 1}, "got": {}}], {}, 0, "has no entry for 'a'"),
-        ([{}, {"spoilt": {}}], {}, 0, "no longer runs"),
-        ([{}, {"too_large": "list"}], {}, 0, "a list that is far too large"),
-        ([{"raised": {"type": "KeyError", "message": "'x'", "line": None}}], {}, 0, "the exception KeyError"),
-        ([{"seconds": [1.0, 1.0]}, {"seconds": [1.0, 50.0]}], {}, 2, "much slower"),
+        ([{}, {"shares": [0.1, 0.89, 0.01]}], 2, "89% and 1%"),
+        ([{}, {"shares": [0.9, 0.05, 0.05]}], 2, "5% and 5%"),
+        ([{}, {"shares": [1.0]}], 2, "nothing of it"),
+        ([{}, {}, {"shares": [1.0]}, {"shares": [1.0]}], 2, "nothing of it"),
+        ([{"got": 2}], 0, "too large"),
+        ([{"right": {"a": 1}, "got": {}}], 0, "has no entry for 'a'"),
+        ([{}, {"spoilt": {}}], 0, "no longer runs"),
+        ([{}, {"too_large": "list"}], 0, "a list that is far too large"),
+        ([{"raised": {"type": "KeyError", "message": "'x'", "line": None}}], 0, "the exception KeyError"),
     ],
 )
-def test_what_is_not_timed(turns, more, points, word):
-    result, says = _judged(*turns, **more)
+def test_what_is_not_timed(turns, points, word):
+    result, says = _judged(*turns)
     assert (result.points, word in says["came out"]) == (points, True)
+
+
+def test_a_start_that_became_slower_counts_as_its_first_run():
+    result, says = _judged({"seconds": [1.0, 1.2]}, {"seconds": [1.0, 50.0]})
+    assert (result.points, "its first run counts" in says["note"]) == (2, True)
+
+
+def test_one_turn_in_which_a_worker_had_little_to_do_is_no_rule():
+    assert _judged({}, {}, {"shares": [0.1, 0.85, 0.05]}, {})[0].points == 12
 
 
 @pytest.mark.parametrize("answer", [3, "pipeline", [1]])

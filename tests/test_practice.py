@@ -537,6 +537,37 @@ def test_an_interrupt_ends_the_child():
         check("98.1", loop)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process is not told that the one before it ended")
+def test_a_killed_kernel_leaves_no_process_and_no_folder(tmp_path):
+    code = f"""
+from course.practice.sandbox import run
+
+def loop(answer):
+    import subprocess, sys, pathlib
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)", "{tmp_path}"])
+    pathlib.Path("{tmp_path}/begun").touch()
+    while True:
+        pass
+
+run(loop, None, [((), {{}})], limit=60.0)
+"""
+    kernel = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
+    _wait_until((tmp_path / "begun").exists)
+    children = psutil.Process(kernel.pid).children(recursive=True)
+    assert len(children) == 2
+    kernel.kill()
+    kernel.wait()
+    _wait_until(lambda: not any(each.is_running() for each in children))
+    _wait_until(lambda: not list(tmp_path.glob("course-check-*")))
+
+
+def _wait_until(true, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_progress_is_told_and_gives_more_time():
     from course.practice.sandbox import run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from functools import cache
@@ -101,6 +102,24 @@ def report_run() -> Trace:
 def _rank() -> dict[str, Any]:
     ratios = {name: whatif(report_run(), **ask).ratio for name, ask in CHANGES.items() if name != "two threads"}
     return {"order": sorted(ratios, key=ratios.__getitem__), "cannot": "two threads"}
+
+
+def _judge_rank(answer: Any) -> str | None:
+    right = _rank()
+    if type(answer) is not dict or sorted(answer, key=str) != sorted(right):
+        return "no dict with the entries order and cannot"
+    if answer["cannot"] not in list(CHANGES):
+        return f"cannot is {answer['cannot']!r:.40}; it must be one of {', '.join(CHANGES)}"
+    if answer["cannot"] != right["cannot"]:
+        return f"a replay foretells {answer['cannot']!r}; for which change can it not know what it takes for granted?"
+    order = answer["order"]
+    if type(order) not in (list, tuple) or sorted(order, key=str) != sorted(right["order"]):
+        return f"order must have each of {', '.join(sorted(right['order']))} once"
+    ratios = {name: whatif(report_run(), **CHANGES[name]).ratio for name in order}
+    for one, other in itertools.pairwise(order):
+        if ratios[one] > ratios[other]:
+            return f"{one!r} stands before {other!r}, but saves less: print whatif(trace, **CHANGES[name]).ratio"
+    return None
 
 
 def _rank_by_seconds() -> dict[str, Any]:
@@ -338,7 +357,7 @@ EXERCISES = [
         title="Which change first?",
         points=2,
         minutes=10,
-        value=_rank,
+        judge=_judge_rank,
         behaviour="order: the four changes that a replay foretells, the one that saves most first; cannot: the fifth",
         mistakes={
             "most seconds of computing are in parse, but that is not what holds the run up": _rank_by_seconds,
@@ -406,7 +425,7 @@ EXERCISES = [
     ),
     Exercise(
         id="23.5",
-        objective="23.3",
+        objective="23.5",
         kind="code",
         title="A guard against regressions",
         points=2,

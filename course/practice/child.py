@@ -7,11 +7,15 @@ function prints is kept apart (and cut).
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pickle
+import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -130,10 +134,25 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
         return {"too_large": type_name(value)}
 
 
+def _end_with(parent: int, folder: str) -> None:
+    """End all that runs here, and remove the folder, when the process that started this one is gone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
     """Run the job on standard input; never returns."""
     global _channel
     channel = _channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if os.name == "posix":  # it leads a group of its own
+        threading.Thread(target=_end_with, args=(os.getppid(), os.getcwd()), daemon=True).start()
     stdin = sys.stdin.buffer
     job = pickle.load(stdin)
     null = os.open(os.devnull, os.O_RDWR)
