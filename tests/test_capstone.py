@@ -13,7 +13,7 @@ import pytest
 
 from course import measure
 from course.measure import meters
-from course.practice import capstone
+from course.practice import capstone, check
 from course.practice.chapter23 import next_traces, report_run
 from course.practice.checking import CheckResult
 from course.practice.counting import CountingClient
@@ -79,16 +79,17 @@ def _by_hand(folder):
     }
 
 
-@pytest.mark.parametrize("awkward", [False, True])
-def test_the_first_version_is_right(tmp_path, awkward):
-    meters.write_meters(tmp_path, **SMALL, seed=3, awkward=awkward)
+def test_the_first_version_is_right(tmp_path):
     with measure.cluster(2, processes=False, dashboard=False, local=True) as client:
-        report = meters.start(client, tmp_path)
-    right = _by_hand(tmp_path)
-    assert {name: set(part) for name, part in report.items()} == {name: set(part) for name, part in right.items()}
-    for name, part in report.items():
-        for key, value in part.items():
-            assert value == pytest.approx(right[name][key], rel=1e-9), (name, key)
+        for awkward in (False, True):
+            folder = tmp_path / str(awkward)
+            folder.mkdir()
+            meters.write_meters(folder, **SMALL, seed=3, awkward=awkward)
+            report, right = meters.start(client, folder), _by_hand(folder)
+            assert {name: set(part) for name, part in report.items()} == {name: set(right[name]) for name in right}
+            for name, part in report.items():
+                for key, value in part.items():
+                    assert value == pytest.approx(right[name][key], rel=1e-9), (awkward, name, key)
 
 
 # ---- the grader, on real clusters
@@ -132,20 +133,14 @@ def test_a_right_version_is_timed_with_all_that_it_leaves_running(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ending", "word"),
+    ("answer", "word"),
     [
-        ("client.close()", "closes the client"),
-        ("result = client.submit(abs, 1)", "object of type Future"),
+        (lambda client, folder: client.close(), "closes the client"),
+        (lambda client, folder: client.submit(abs, 1), "object of type Future"),
     ],
 )
-def test_wrong_versions_are_told_what_is_wrong(monkeypatch, ending, word):
-    space: dict = {}
-    exec(
-        "def answer(client, folder):\n from course.measure import meters\n result = meters.start(client, folder)\n"
-        f" {ending}\n return result",
-        space,
-    )
-    result, says = _grade(monkeypatch, space["answer"])
+def test_wrong_versions_are_told_what_is_wrong(monkeypatch, answer, word):
+    result, says = _grade(monkeypatch, answer)
     assert word in says["came out"]
     assert "awkward=True" in says["tried"]
     assert result.points == 0
@@ -183,7 +178,7 @@ def test_points_by_the_ratio(mine, points, word):
 
 
 @pytest.mark.parametrize(
-    ("turns", "more", "points", "word"),
+    ("turns", "points", "word"),
     [
         ([{}, {"shares": [0.1, 0.89, 0.01]}], 2, "89% and 1%"),
         ([{}, {"shares": [0.9, 0.05, 0.05]}], 2, "5% and 5%"),
@@ -204,6 +199,14 @@ def test_what_is_not_timed(turns, points, word):
 def test_a_start_that_became_slower_counts_as_its_first_run():
     result, says = _judged({"seconds": [1.0, 1.2]}, {"seconds": [1.0, 50.0]})
     assert (result.points, "its first run counts" in says["note"]) == (2, True)
+
+
+def test_what_the_program_computes_counts():
+    trace = report_run()
+    alone, beside = capstone._shares(trace, 0.0), capstone._shares(trace, 9 * float(trace.busy().sum()))
+    assert sum(beside) == pytest.approx(1.0)
+    assert (alone[0], beside[0]) == (0.0, pytest.approx(0.9))
+    assert capstone._least_share({"shares": beside}) == pytest.approx(min(alone[1:]) / 10)
 
 
 def test_one_turn_in_which_a_worker_had_little_to_do_is_no_rule():
@@ -237,6 +240,25 @@ def test_the_client_that_counts():
         client.compute(1)
     with pytest.raises(TypeError, match="give it as an argument"):
         client.submit(lambda: total.result())
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({}, None),
+        ({"order": ["batches", "fast parser", "smaller report", "fast network"]}, "'fast parser' stands before 'small"),
+        ({"order": ["batches", "batches", "smaller report", "fast network"]}, "once"),
+        ({"order": 3}, "once"),
+        ({"cannot": "batches"}, "a replay foretells 'batches'"),
+        ({"cannot": []}, "must be one of"),
+        ({"why": ""}, "no dict with the entries"),
+    ],
+)
+def test_a_wrong_rank_is_told_where(change, word):
+    order = ["batches", "smaller report", "fast parser", "fast network"]
+    says = dict(check("23.2", {"order": order, "cannot": "two threads"} | change).says)
+    assert (word or "") in says.get("came out", "")
+    assert ("came out" in says) == (word is not None)
 
 
 def test_traces_are_made_the_same_each_time():

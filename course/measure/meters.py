@@ -15,7 +15,7 @@ from course.domain import whole
 
 DISTRICTS = ("Altstadt", "Hafen", "Nordend", "Ostheim", "Seeblick", "Westring")
 TARIFFS = ("flat", "night", "solar")
-RESAMPLES = 120
+RESAMPLES = 100
 FIRST_DAY = np.datetime64("2026-02-02")
 
 
@@ -51,7 +51,7 @@ def load(client: Client, folder: Path) -> pd.DataFrame:
 
 def totals(readings: pd.DataFrame, meters: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Return the energy and the number of readings of each district and tariff, and the energy of each meter."""
-    rows = dd.from_pandas(readings, npartitions=6).merge(dd.from_pandas(meters, npartitions=2), on="meter")
+    rows = dd.from_pandas(readings, npartitions=4).merge(dd.from_pandas(meters, npartitions=2), on="meter")
     energy = rows.groupby(["district", "tariff"])["kwh"].sum().compute()
     number = rows.groupby(["district", "tariff"])["kwh"].count().compute()
     of_meter = rows.groupby("meter")["kwh"].sum().compute()
@@ -122,7 +122,7 @@ def start(client: Client, folder: Path) -> dict[str, Any]:
 # ---- the data
 
 
-def write_meters(folder: str | Path, *, days: int = 3, meters: int = 120, seed: int = 23, awkward: bool = False) -> int:
+def write_meters(folder: str | Path, *, days: int = 3, meters: int = 100, seed: int = 23, awkward: bool = False) -> int:
     """Write the table of the meters of a town, and their readings, a file a day, as Parquet.
 
     Parameters

@@ -35,7 +35,7 @@ TARGET, MOST = POINTS[-1]
 LEAST_SHARE = 0.1
 """Of all computing, the program's own included, each worker does at least so much."""
 
-TOWN = {"days": 3, "meters": 120}
+TOWN = {"days": 3, "meters": 100}
 LIMIT = 60.0
 MEMORY = 12 * 2**30  # of addresses, for each process: a Dask worker reserves far more than it uses
 NO_CHANGE = 0.02

@@ -99,9 +99,12 @@ def report_run() -> Trace:
 
 
 @cache
+def _ratios() -> dict[str, float]:
+    return {name: whatif(report_run(), **ask).ratio for name, ask in CHANGES.items() if name != "two threads"}
+
+
 def _rank() -> dict[str, Any]:
-    ratios = {name: whatif(report_run(), **ask).ratio for name, ask in CHANGES.items() if name != "two threads"}
-    return {"order": sorted(ratios, key=ratios.__getitem__), "cannot": "two threads"}
+    return {"order": sorted(_ratios(), key=_ratios().__getitem__), "cannot": "two threads"}
 
 
 def _judge_rank(answer: Any) -> str | None:
@@ -115,9 +118,8 @@ def _judge_rank(answer: Any) -> str | None:
     order = answer["order"]
     if type(order) not in (list, tuple) or sorted(order, key=str) != sorted(right["order"]):
         return f"order must have each of {', '.join(sorted(right['order']))} once"
-    ratios = {name: whatif(report_run(), **CHANGES[name]).ratio for name in order}
     for one, other in itertools.pairwise(order):
-        if ratios[one] > ratios[other]:
+        if _ratios()[one] > _ratios()[other]:
             return f"{one!r} stands before {other!r}, but saves less: print whatif(trace, **CHANGES[name]).ratio"
     return None
 
