@@ -2,7 +2,7 @@
 
 The function goes there by value (cloudpickle), so that a function from a notebook cell needs no file. What
 comes back is plain data (:mod:`course.practice.encoding`). The process and all that it started are
-ended before :func:`run` returns, also on an interrupt.
+ended before :func:`run` returns, also on an interrupt; they end by themselves when this process is killed.
 """
 
 from __future__ import annotations
