@@ -25,6 +25,7 @@
 `metrics`            what scheduler and workers tell Prometheus; `metric_rates`: what changed between two readings
 `profile_tree`       what Dask's profiler saw, as a tree; `sample_stacks`: whole stacks at random instants
 `shop`               the files of a small shop, as programs leave them
+`meters`             a report on a town's electricity meters, as first written, and its data: the capstone
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
