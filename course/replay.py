@@ -481,6 +481,8 @@ def _selected(graph: TaskGraph, name: str, which: str) -> np.ndarray:
         return np.flatnonzero(group == prefixes.index(which))
     if graph.names is not None and which in graph.names:
         return np.array([graph.names.index(which)])
+    if graph.names is None and which.isdecimal() and int(which) < len(graph):
+        return np.array([int(which)])  # as `TaskGraph.name` calls it
     known = ", ".join(repr(prefix) for prefix in prefixes[:12]) + (", …" if len(prefixes) > 12 else "")
     raise ValueError(f"{name} names {which!r}, which is no key prefix and no task of this run; prefixes: {known}")
 
