@@ -1,8 +1,9 @@
 """The decision tree of the playbook: a slow run, a few questions in a fixed order, and what to change first.
 
-The order is that of causes before their symptoms: a worker that is busy with its disk answers nobody, so others seem to
-wait for the scheduler; a program that submits nothing leaves a graph that looks narrow. `course.diagnosis` names the
-largest share, and `course.advice` ranks changes by what a replay says they save; the tree asks what a person asks.
+The order is that of causes before their symptoms: a worker that is busy with its disk, or with large messages, answers
+late, so others seem to wait for the scheduler; a program that submits nothing leaves a graph that looks narrow.
+`course.diagnosis` names the largest share, and `course.advice` ranks changes by what a replay says they save; the tree
+asks what a person asks.
 
 Taught in chapter 23.
 """
@@ -18,7 +19,7 @@ from course.advice import TINY
 from course.diagnosis import BUSY, NONE_READY, Diagnosis, input_bytes
 
 MUCH = 1 / 3
-"""From this part of the lost time on (all that is not computing), a cause is taken for one."""
+"""From this part of the lost time (all that is not computing), or of the blame, on, a cause is taken for one."""
 
 
 @dataclass(frozen=True)
@@ -188,23 +189,23 @@ TREE = Question(
                 "… a third the program, which submits nothing?", _lost("client"), MUCH,
                 Cure("submit at once", "one compute for all; as_completed, not a loop of results", "10"),
                 Question(
-                    "… a third handing out and unpacking tasks?", _lost("scheduling", "deserialize"), MUCH,
+                    "… a third waiting for other workers' data?", _lost("transfer"), MUCH,
+                    Cure("move less", "filter and add up before an exchange; chunks along the axis", "15"),
                     Question(
-                        f"Does a task cost a {TINY:.0f}th of its work?".replace("10th", "tenth"), _costs_of_a_task,
-                        1 / TINY,
-                        Cure("batch", "more work in a task: larger chunks, a loop in the task, fusion", "20"),
-                        Cure("lighter graph", "scatter large arguments, fewer layers", "10"),
-                    ),
-                    Question(
-                        "… a third waiting for other workers' data?", _lost("transfer"), MUCH,
-                        Cure("move less", "filter and add up before an exchange; chunks along the axis", "15"),
+                        "… a third handing out and unpacking tasks?", _lost("scheduling", "deserialize"), MUCH,
+                        Question(
+                            f"Does a task cost a {TINY:.0f}th of its work?".replace("10th", "tenth"),
+                            _costs_of_a_task, 1 / TINY,
+                            Cure("batch", "fewer, larger tasks: larger chunks, a loop in the task, fusion", "20"),
+                            Cure("lighter graph", "scatter large arguments, fewer layers", "10"),
+                        ),
                         Question(
                             "… a third tasks that are queued elsewhere?", _lost("placement"), MUCH,
                             Cure("spread", "worker-saturation 1.0; work stealing; a second copy of inputs", "14"),
                             Question(
                                 "… a third threads for which no task is ready?", _lost(*NONE_READY), MUCH,
                                 Question(
-                                    "Has one task a quarter of the blame?", _most_blame, 1 / 4,
+                                    "Has one task a third of the blame?", _most_blame, MUCH,
                                     Question(
                                         "Does it read twice as much as its kind?", _reads, 2,
                                         Cure("even parts", "repartition; salt the largest key", "18"),

@@ -12,7 +12,7 @@ from course import Cluster, Trace, diagnose, plots
 from course.datafiles import data_file
 from course.diagnosis import LIMITS
 from course.graph import TaskGraph, chain, independent
-from course.playbook import TREE, Cure, Question, cures, walk
+from course.playbook import MUCH, TREE, Cure, Question, cures, walk
 from course.plots.playbook import _CHANGE, _QUESTION
 from course.simulate import run
 from course.syllabus import chapters
@@ -34,6 +34,17 @@ def test_it_leads_each_mystery_to_its_cure(letter, cure):
     assert walk(diagnose(mystery(letter))).cure.name == cure
 
 
+@pytest.mark.parametrize("much", [0.15, 0.25, 0.4, 0.55])
+def test_another_threshold_leads_the_mysteries_to_the_same_cures(much):
+    for letter in "abcde":
+        found = diagnose(mystery(letter))
+        node: Question | Cure = TREE
+        while isinstance(node, Question):
+            least = much if node.least == MUCH else node.least
+            node = node.yes if node.value(found) >= least else node.no
+        assert node is walk(found).cure
+
+
 @pytest.mark.parametrize("letter", "abcde")
 def test_after_the_cure_it_leads_elsewhere(letter):
     assert walk(diagnose(mystery(f"{letter}-cured"))).cure.name != walk(diagnose(mystery(letter))).cure.name
@@ -45,11 +56,14 @@ def test_it_leads_simulated_runs_to_their_cures():
     slow_hand_out = run(independent(200, 0.020), Cluster(32, scheduler_overhead=0.0015))
     narrow = run(chain(40, 1.0), 4)
     edges = [(i, 8 + j) for i in range(8) for j in range(8)]
-    far = run(TaskGraph.from_edges(np.full(16, 0.1), edges, np.full(16, 1e8)), Cluster(8, bandwidth=1e8))
-    trace = {"busy": busy, "tiny": tiny, "slow": slow_hand_out, "narrow": narrow, "far": far}
+    blocks = TaskGraph.from_edges(np.full(16, 0.1), edges, np.full(16, 1e8))
+    far = run(blocks, Cluster(8, bandwidth=1e8))
+    far_and_slow = run(blocks, Cluster(8, bandwidth=5e8, scheduler_overhead=0.15))
+    trace = {"busy": busy, "tiny": tiny, "slow": slow_hand_out, "narrow": narrow, "far": far, "both": far_and_slow}
     found = {name: walk(diagnose(each)).cure.name for name, each in trace.items()}
     assert found == {
         "busy": "less work", "tiny": "batch", "slow": "lighter graph", "narrow": "wider graph", "far": "move less",
+        "both": "move less",
     }  # fmt: skip
 
 
