@@ -37,6 +37,7 @@ LAYERS = {
     "costs": 2,
     "diagnosis": 2,
     "diagnosis_html": 2,
+    "playbook": 2,
     "replay": 2,
     "plots": 2,
     "explorers": 3,
