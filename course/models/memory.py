@@ -33,7 +33,7 @@ def keep_or_make(
 ) -> Keeping:
     r"""Return the seconds of using a result several times, if it is kept and if it is made again.
 
-    .. math:: T_\text{kept} = V \tau + x \left(\frac{w}{\beta_w} + \frac{u}{\beta_r}\right), \quad
+    .. math:: T_\text{kept} = V \tau + x \left(\frac{w}{\beta_w} + \frac{u - 1}{\beta_r}\right), \quad
               T_\text{again} = u V \tau, \quad x = \max(V - R, 0)
 
     Parameters
@@ -49,8 +49,8 @@ def keep_or_make(
     write, read : float
         β, of the disk, with packing and unpacking [bytes/s].
     rewrites : bool
-        Whether what comes back from disk loses its copy there, and so is written for each use (w = u), as Dask's
-        `SpillBuffer` does; else it is written once (w = 1).
+        Whether what comes back from disk loses its copy there, and so is written for each later use (w = u - 1), as
+        Dask's `SpillBuffer` does; else it is written once (w = 1, or 0 if it is used only once).
 
     Returns
     -------
@@ -66,13 +66,13 @@ def keep_or_make(
     A result of 1 GB with room for 0.2, used twice, on a disk of 1 GB/s: from which cost on is it worth a spill?
 
     >>> keep_or_make(1e9, 0.2e9, 2, 1e-9, 1e9, 1e9)
-    Keeping(kept=4.2, again=2.0)
+    Keeping(kept=2.6, again=2.0)
     >>> keep_or_make(1e9, 0.2e9, 2, 4e-9, 1e9, 1e9)
-    Keeping(kept=7.2, again=8.0)
+    Keeping(kept=5.6, again=8.0)
 
     Notes
     -----
-    Passes through the data go from one end to the other, in the same order each time, and the least recently used goes
+    The first use follows the making at once, from memory. Passes through the data go from one end to the other, in the same order each time, and the least recently used goes
     first: then nothing of the part that does not fit stays for the next pass, so that in truth x is nearer to V than to
     V − R. The formula is the best case. Reading, writing and making do not overlap in it. Derived here. Chapter 22.
     """
@@ -82,7 +82,9 @@ def keep_or_make(
     if rewrites not in (True, False):
         raise ValueError(f"rewrites is {rewrites!r:.80}; it must be True or False")
     beyond = max(size - room, 0.0)
-    return Keeping(size * make + beyond * ((uses if rewrites else 1) / write + uses / read), uses * size * make)
+    later = uses - 1
+    writes = later if rewrites else min(later, 1)
+    return Keeping(size * make + beyond * (writes / write + later / read), uses * size * make)
 
 
 def sort_passes(size: float, memory: float, block: float) -> int:
