@@ -261,7 +261,8 @@ class Trace:
         >>> from course.graph import TaskGraph
         >>> from course.simulate import run
         >>> graph = TaskGraph([1] * 32, [8] * 16 + [0] * 16, [[] for _ in range(16)] + [[k] for k in range(16)])
-        >>> [int(run(graph, 2, order).held_bytes()[1].max()) for order in (range(32), [*range(1, 33, 2), *range(0, 32, 2)])]
+        >>> depth_first = [*range(0, 32, 2), *range(1, 33, 2)]
+        >>> [int(run(graph, 2, order).held_bytes()[1].max()) for order in (range(32), depth_first)]
         [128, 16]
 
         Notes

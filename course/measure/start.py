@@ -128,8 +128,8 @@ def cluster(
         Seconds that each worker of a local cluster waits before it starts, those of the beginning too, as if a machine
         had to be ordered first. For clusters that grow: ``client.cluster.adapt()``, chapter 17.
     worker_log : bool
-        Whether what the worker processes of a local cluster log is shown on standard error as well;
-        ``client.get_worker_logs()`` has it either way. Chapter 22 lets workers run out of memory, and they say so often.
+        Whether what the worker processes of a local cluster log is shown on standard error, too;
+        ``client.get_worker_logs()`` has it either way. In chapter 22 workers run out of memory, and say so often.
     **options
         Passed to `distributed.LocalCluster`.
 

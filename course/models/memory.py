@@ -72,9 +72,10 @@ def keep_or_make(
 
     Notes
     -----
-    The first use follows the making at once, from memory. Passes through the data go from one end to the other, in the same order each time, and the least recently used goes
-    first: then nothing of the part that does not fit stays for the next pass, so that in truth x is nearer to V than to
-    V − R. The formula is the best case. Reading, writing and making do not overlap in it. Derived here. Chapter 22.
+    The first use follows the making at once, from memory. Passes through the data go from one end to the other, in the
+    same order each time, and the least recently used goes first: then nothing of the part that does not fit stays for
+    the next pass, so that in truth x is nearer to V than to V − R. The formula is the best case. Reading, writing and
+    making do not overlap in it. Derived here. Chapter 22.
     """
     size, room, make = (scalar(name, value, low=0) for name, value in (("size", size), ("room", room), ("make", make)))
     uses = whole("uses", uses, low=1)

@@ -118,7 +118,7 @@ class Pool:
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.waiting: list[Any] = []
-        self.most = self.starved = self.wanted = 0
+        self.most = 0
 
     def submit(self, item: int) -> None:
         """Begin to work on an item."""
@@ -151,7 +151,7 @@ def _judge_window(args: tuple[Any, ...], came: Any) -> str | None:
     if came["most"] > window:
         return f"{came['most']} items were under way at once; the window is {window}"
     if came["most"] < wanted:
-        return f"never more than {came['most']} items were under way; the window allows {window}, and workers stood idle"
+        return f"never more than {came['most']} items were under way; the window allows {window}: workers stood idle"
     return None
 
 
@@ -250,7 +250,7 @@ EXERCISES = [
         },
         value="paused",
         mistakes={
-            "there is hardly any result to spill: 85 % of the limit is in something that Dask does not manage": "spilled",
+            "there is hardly any result to spill: what fills the memory is not managed by Dask": "spilled",
             "the nanny acts above 95 %": "killed",
             "`target` looks at results alone, but `spill` and `pause` look at the process": "nothing",
         },
@@ -306,7 +306,7 @@ EXERCISES = [
         },
         hints=(
             "The section on keep, spill, or make again has both times.",
-            "x = max(size - room, 0). Keeping: size · make + x (uses − 1)(1/write + 1/read). Again: uses · size · make.",
+            "x = max(size - room, 0). Keep: size · make + x (uses − 1)(1/write + 1/read). Again: uses · size · make.",
             "course.models.keep_or_make(size, room, uses, make, write, read).ratio < 1",
         ),
     ),
@@ -330,7 +330,9 @@ EXERCISES = [
         absolute=0.0,
         behaviour="one pass that makes runs as large as the memory, and one for each time that M/B of them are merged",
         mistakes={
-            "the pass that makes the runs counts, too": lambda size, memory, block: sort_passes(size, memory, block) - 1,
+            "the pass that makes the runs counts, too": (
+                lambda size, memory, block: sort_passes(size, memory, block) - 1
+            ),
             "M/B runs are merged at a time, not two": (
                 lambda size, memory, block: 1 + math.ceil(math.log2(max(size / memory, 1)))
             ),
@@ -388,8 +390,8 @@ EXERCISES = [
             "First fill the window. Then, for each result that you take, submit one item more.",
             "rest = iter(items); itertools.islice(rest, window) gives the first ones. How many results must be taken "
             "altogether?",
-            "for item in itertools.islice(rest, window): pool.submit(item); then, for each of len(items) results: total "
-            "+= pool.next_result(), and for item in itertools.islice(rest, 1): pool.submit(item)",
+            "for item in itertools.islice(rest, window): pool.submit(item); then, for each of len(items) results: "
+            "total += pool.next_result(), and for item in itertools.islice(rest, 1): pool.submit(item)",
         ),
     ),
     Exercise(
