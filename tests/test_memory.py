@@ -34,7 +34,9 @@ def test_a_copy_that_stays_on_disk_is_written_once() -> None:
     assert math.isnan(models.keep_or_make(0, 0, 1, 0, 1, 1).ratio)
 
 
-@pytest.mark.parametrize(("size", "memory", "block"), [(1e12, 1e9, 16e6), (64e9, 1e9, 125e6), (7e9, 1e9, 0.5e9), (1, 2, 1)])
+@pytest.mark.parametrize(
+    ("size", "memory", "block"), [(1e12, 1e9, 16e6), (64e9, 1e9, 125e6), (7e9, 1e9, 0.5e9), (1, 2, 1)]
+)
 def test_passes_are_those_of_a_merge_sort_done_by_hand(size: float, memory: float, block: float) -> None:
     runs, passes = math.ceil(size / memory), 1
     while runs > 1:
@@ -52,7 +54,7 @@ def test_bytes_count_from_the_start_of_a_task_to_the_end_of_its_last_reader() ->
     trace = simulate.run(graph, 1, np.arange(3))  # 0 from 0 to 1, then 1 to 3, then 2 to 4
     times, held = trace.held_bytes()
     assert [held[times <= t][-1] for t in (0, 1, 2, 3, 3.5)] == [8, 12, 12, 14, 14]
-    assert held[-1] == 0 and times[-1] == 4
+    assert (times[-1], held[-1]) == (4, 0)
     times, held = trace.held_bytes(keep=False)
     assert [held[times <= t][-1] for t in (0, 1, 3, 4)] == [8, 12, 10, 0]
 

@@ -6,8 +6,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -82,7 +82,7 @@ def watch_memory(client: Client, interval: float = 0.01) -> Iterator[MemoryWatch
     interval = scalar("interval", interval, above=0)
     seen = MemoryWatch()
     before = _spilled(client)
-    processes = [psutil.Process(pid) for pid in sorted(set(client.run(os.getpid).values()))]
+    processes = [psutil.Process(pid) for pid in sorted(set(_of_all(client, os.getpid).values()))]
     times: list[float] = []
     rows: list[list[float]] = []
     over = threading.Event()
@@ -117,10 +117,19 @@ def _resident(process: psutil.Process) -> float:
         return float("nan")
 
 
+def _of_all(client: Client, function: Callable[[], Any], tries: int = 10) -> dict[str, Any]:
+    """Return the answer of each worker; ask again while one of them is being started anew."""
+    for _ in range(tries - 1):
+        with contextlib.suppress(KeyError, OSError, TimeoutError):
+            return client.run(function)
+        time.sleep(0.2)
+    return client.run(function)
+
+
 def _spilled(client: Client) -> dict[str, tuple[float, float]]:
     """Return the bytes that each worker has written and read, of spilled results, since it began."""
 
-    def count(dask_worker: Worker) -> tuple[float, float]:
+    def count(dask_worker: Worker) -> tuple[float, float]:  # in here, so that it is sent by value
         found = {"disk-write": 0.0, "disk-read": 0.0}
         for label, value in dask_worker.digests_total.items():
             if isinstance(label, tuple) and label[-1] == "bytes":
@@ -128,4 +137,4 @@ def _spilled(client: Client) -> dict[str, tuple[float, float]]:
                     found[name] += value if name in label else 0.0
         return found["disk-write"], found["disk-read"]
 
-    return client.run(count)
+    return _of_all(client, count)

@@ -218,7 +218,12 @@ def _scheduler_file() -> str | None:
 
 @contextlib.contextmanager
 def _local(
-    workers: int, threads: int, processes: bool, dashboard: bool, start_delay: float, worker_log: bool,
+    workers: int,
+    threads: int,
+    processes: bool,
+    dashboard: bool,
+    start_delay: float,
+    worker_log: bool,
     options: Mapping[str, Any],
 ) -> Iterator[Client]:
     if processes and (reason := _why_no_processes()):
