@@ -155,7 +155,7 @@ def _judge_window(args: tuple[Any, ...], came: Any) -> str | None:
     if came["most"] > window:
         return f"{came['most']} items were under way at once; the window is {window}"
     if came["starved"]:
-        return f"{came['starved']} times you waited for a result with room in the window and items left: workers stood idle"
+        return f"{came['starved']} times you waited with room in the window and items left: workers stood idle"
     return None
 
 
