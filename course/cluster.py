@@ -13,6 +13,9 @@ from course.domain import scalar, whole
 MOST_SLOTS = 10**18
 """The most threads that a cluster has in all: their number, and what is computed with it, must fit in 64 bits."""
 
+MOST_PAIRED = 4096
+"""The most workers that have a link for each pair: a simulation keeps a number for each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
@@ -30,6 +33,9 @@ class Cluster:
         Seconds before the first byte of a transfer arrives; an array gives each (source, receiver).
     bandwidth : float or array, shape (workers,) or (workers, workers)
         Bytes per second into a worker: for all, by receiver, or by (source, receiver).
+    links : {"worker", "pair"}
+        What has that bandwidth: the link into a worker, over which what comes in is sent one after another; or the link
+        from each worker to each other, where single connections are slow (and the network behind them is not).
     backbone : float
         Bytes per second of all transfers together, for a network (or a machine that all workers share) that cannot
         serve all links at once.
@@ -70,6 +76,7 @@ class Cluster:
     speed: float | np.ndarray = 1.0
     latency: float | np.ndarray = 0.0
     bandwidth: float | np.ndarray = np.inf
+    links: str = "worker"
     backbone: float = np.inf
     scheduler_overhead: float = 0.0
     release_delay: float = 0.0
@@ -95,6 +102,10 @@ class Cluster:
         self._check("speed", ((), (w,)), low=0.0, open_low=True)
         self._check("latency", ((), (w, w)), low=0.0)
         self._check("bandwidth", ((), (w,), (w, w)), low=0.0, open_low=True, infinite=True)
+        if not isinstance(self.links, str) or self.links not in ("worker", "pair"):
+            raise ValueError(f"links is {self.links!r:.80}; it must be 'worker' or 'pair'")
+        if self.links == "pair" and w > MOST_PAIRED:
+            raise ValueError(f"workers is {w}; with a link for each pair it must be at most {MOST_PAIRED}")
         self._check("backbone", ((),), low=0.0, open_low=True, infinite=True)
         self._check("scheduler_overhead", ((),), low=0.0)
         self._check("release_delay", ((),), low=0.0)
@@ -208,3 +219,8 @@ def pairs(value: ArrayLike, workers: int) -> np.ndarray:
     """Return a latency or bandwidth as a matrix (from, to) whose sides are 1 where they do not matter."""
     array = np.array(value, dtype=float, order="C")
     return array.reshape({0: (1, 1), 1: (1, workers), 2: (workers, workers)}[array.ndim])
+
+
+def links_of(cluster: Cluster) -> np.ndarray:
+    """Return when each link is free, before a run begins: (from, to), where "from" is one if it does not matter."""
+    return np.zeros((cluster.workers if cluster.links == "pair" else 1, cluster.workers))

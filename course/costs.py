@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course.cluster import Cluster
+from course.cluster import MOST_PAIRED, Cluster
 from course.simulate.submissions import Submissions
 from course.timeshares import ready_times
 from course.trace import COMPUTE, DESERIALIZE, DISK, TRANSFER, Trace
@@ -91,6 +91,12 @@ def recorded_costs(trace: Trace) -> Costs:
     The *latency* is what small transfers took beyond their bytes, at the rate of the fastest ones. The *bandwidth* is
     that of a worker's link, however many transfers share it: bytes over the time in which any of them ran, less the
     latency. Where no transfer had a megabyte, it is 100 MB/s, which Dask's scheduler assumes, too.
+
+    *Whose bandwidth?* Where two transfers that come into a worker at the same time are each half as fast as one, they
+    share its link; where they are as fast, each connection is limited by itself. The exponent of a transfer's rate in
+    the number that run beside it, fitted by least squares, is −1 in the first case and 0 in the second: where it is
+    above −1/2 by two standard errors, each pair of workers gets a link of its own. Else each worker has one; also where
+    it cannot be told, because all transfers run beside equally many, or are of one size.
     """
     start, stop = trace.task_times()
     ran = np.flatnonzero(~np.isnan(start))
@@ -124,9 +130,9 @@ def recorded_costs(trace: Trace) -> Costs:
         lag[by_message] = np.minimum(lag[by_message], usual)  # what messages cost is in the release delay
     first = ran[(ready[ran] <= begin) & np.isnan(free[ran])]
     lag[first] = np.minimum(lag[first], usual)  # when the first tasks could have begun cannot be told
-    latency, bandwidth = _network(trace)
+    latency, bandwidth, links = _network(trace)
     cluster = trace.cluster.replace(
-        latency=latency, bandwidth=bandwidth, scheduler_overhead=overhead, release_delay=release
+        latency=latency, bandwidth=bandwidth, links=links, scheduler_overhead=overhead, release_delay=release
     )
     return Costs(cluster, lag, disk, deserialize, submissions, order)
 
@@ -205,7 +211,7 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     owner = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
     remote = np.zeros(len(graph), bool)
     remote[owner[worker[graph.indices] != worker[owner]]] = True
-    begin, end, shift = _busy_links(trace)
+    begin, end, shift = _busy_links(trace, trace.worker)
     if not len(begin):
         return np.zeros(len(graph))
     # How long links had been busy until an instant, on the one axis on which the workers follow one another.
@@ -219,12 +225,12 @@ def _fetching(trace: Trace, since: np.ndarray, until: np.ndarray) -> np.ndarray:
     return seconds
 
 
-def _busy_links(trace: Trace) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the stretches in which any transfer into a worker ran, worker k moved by k times the shift [s]."""
+def _busy_links(trace: Trace, link: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the stretches in which any transfer ran on a link, of which link k is moved by k times the shift [s]."""
     rows = np.flatnonzero((trace.kind == TRANSFER) & (trace.worker >= 0))
-    rows = rows[np.lexsort((trace.start[rows], trace.worker[rows]))]
+    rows = rows[np.lexsort((trace.start[rows], link[rows]))]
     shift = float(trace.stop.max() - min(trace.start.min(), 0.0)) + 1.0
-    moved = trace.worker[rows] * shift
+    moved = link[rows] * shift
     since, until = trace.start[rows] + moved, np.maximum.accumulate(trace.stop[rows] + moved)
     new = np.flatnonzero(np.concatenate([[True] * bool(len(rows)), since[1:] > until[:-1]]))
     last = np.concatenate([new[1:] - 1, [len(rows) - 1] * bool(len(rows))]).astype(np.int64)
@@ -246,18 +252,50 @@ def _pace(start: np.ndarray, slots: int) -> float:
     return float(np.quantile(ordered[size:] - ordered[:-size], 0.1)) / size
 
 
-def _network(trace: Trace) -> tuple[float, float]:
-    """Return the latency [s] and the bandwidth of a worker's link [bytes/s]."""
+def _network(trace: Trace) -> tuple[float, float, str]:
+    """Return the latency [s], the bandwidth of a link [bytes/s], and what has a link: as in `Cluster`."""
     rows = np.flatnonzero((trace.kind == TRANSFER) & (trace.worker >= 0))
     if not len(rows):
-        return 0.0, np.inf
+        return 0.0, np.inf, "worker"
     seconds, size = trace.stop[rows] - trace.start[rows], trace.size[rows]
     fastest = float(np.quantile(size / np.maximum(seconds, 1e-9), 0.95))
     small = size <= np.quantile(size, 0.25)
     beyond = seconds[small] - (size[small] / fastest if fastest > 0 else 0.0)
     latency = max(0.0, float(np.quantile(beyond, 0.25)))
     if size.max() < LARGE:
-        return latency, max(fastest, ASSUMED_BANDWIDTH)
-    since, until, _ = _busy_links(trace)
+        return latency, max(fastest, ASSUMED_BANDWIDTH), "worker"
+    told = size.max() >= 2 * np.quantile(size, 0.25)  # if all are of one size, latency cannot be told from a rate
+    alone = bool(told) and trace.cluster.workers <= MOST_PAIRED and _keep_their_rate(trace, rows, latency)
+    link = trace.source.astype(np.int64) * trace.cluster.workers + trace.worker if alone else trace.worker
+    since, until, _ = _busy_links(trace, link)
     busy = float((until - since).sum()) - latency * len(since)
-    return latency, max(float(size.sum()) / max(busy, 1e-9), SLOWEST_LINK)
+    return latency, max(float(size.sum()) / max(busy, 1e-9), SLOWEST_LINK), "pair" if alone else "worker"
+
+
+def _keep_their_rate(trace: Trace, rows: np.ndarray, latency: float) -> bool:
+    """Say whether transfers into a worker are as fast beside others as alone."""
+    size = trace.size[rows]
+    seconds = np.maximum(trace.stop[rows] - trace.start[rows] - latency, 0.0)  # on the link
+    large = (size >= size.max() / 4) & (seconds > 0)  # of small ones, the latency is what takes its time
+    beside = np.log(_beside(trace, rows, seconds)[large])
+    rate = np.log(size[large] / seconds[large])
+    if large.sum() < 2 * FEWEST or np.std(beside) < 0.1:
+        return False
+    spread = beside - beside.mean()
+    exponent = float((spread * rate).sum() / (spread**2).sum())
+    rest = rate - rate.mean() - exponent * spread
+    error = float(np.sqrt((rest**2).sum() / (len(rate) - 2) / (spread**2).sum()))
+    return exponent - 2 * error > -0.5
+
+
+def _beside(trace: Trace, rows: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Return how many transfers ran into the same worker while each one did, itself among them, in the mean."""
+    shift = float(trace.stop.max() - min(trace.start.min(), 0.0)) + 1.0
+    start = trace.start[rows] + trace.worker[rows] * shift
+    stop = start + seconds
+    # How many ran at each instant, added up over time until each beginning and each end.
+    times = np.sort(np.concatenate([start, stop]))
+    running = np.searchsorted(np.sort(start), times, "right") - np.searchsorted(np.sort(stop), times, "right")
+    until = np.concatenate([[0.0], np.cumsum(running[:-1] * np.diff(times))])
+    together = np.interp(stop, times, until) - np.interp(start, times, until)
+    return np.maximum(1.0, together / np.maximum(seconds, 1e-12))

@@ -17,7 +17,7 @@ from course.graph.taskgraph import MOST
 from course.simulate.dask.policy import Dask
 from course.simulate.lists import POLICIES, List, Policy
 from course.simulate.runs import SIMULATORS, Simulator, run
-from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, OVERHEAD, Trace
+from course.trace import COLUMNS, COMPUTE, DESERIALIZE, DISK, OVERHEAD, TRANSFER, Trace
 
 REMOVABLE = ("transfer", "disk", "deserialize", "overhead", "client")
 """What a run can be replayed without."""
@@ -114,7 +114,7 @@ def whatif(
     workers, threads : int, optional
         Of the cluster; threads of each worker.
     bandwidth, latency : float or str, optional
-        Of each worker's link [bytes/s, s]; or a factor on what the run showed, as "2x".
+        Of each link [bytes/s, s]; or a factor on what the run showed, as "2x".
     scheduler_overhead : float or str, optional
         What a task costs beyond its work [s], in the mean; or a factor, as "0.5x".
     policy : str, array, callable or object, optional
@@ -160,7 +160,8 @@ def whatif(
     *What is not known to a trace.* How many cores there are: a task takes as long as it took, however many run beside
     it, so more threads or workers on the same cores bring less than is said here, and threads that wait for Python's
     lock nothing at all. Memory: twice the workers would spill less. What is read from disk or from the network within
-    a task is its work.
+    a task is its work. Whether what comes into a worker shares its link, if all transfers ran beside equally many: it
+    is taken that it does, and more workers may then bring more than is said.
 
     Blocked-time analysis asks the same question with ``remove``: how much faster could the job be, at most, if it never
     waited for this?
@@ -262,7 +263,7 @@ class _Replay:
             # Differences of times are not exact: where a task took what its graph says, so it does again.
             same = np.abs(seconds - trace.graph.duration) <= 1e-9 * (1 + trace.makespan)
             seconds = np.where(same & ~np.isnan(start), trace.graph.duration, seconds)
-        graph = trace.graph.replace(duration=seconds)
+        graph = _without(trace.graph.replace(duration=seconds), _everywhere(trace))
         return cls(graph, costs, trace.origin == "simulated")
 
     def run(self, policy: Policy | Simulator | None, seed: int, *, deal: bool) -> Trace:
@@ -300,6 +301,29 @@ class _Replay:
                 )
             return policy
         return List(policy, costs.submissions)
+
+
+def _everywhere(trace: Trace) -> np.ndarray:
+    """Return which results several workers had before the run began (as scattered with ``broadcast=True``)."""
+    graph, workers, count = trace.graph, trace.task_workers(), trace.cluster.workers
+    reader = np.repeat(np.arange(len(graph)), np.diff(graph.indptr))
+    given = (workers[graph.indices] < 0) & (workers[reader] >= 0)
+    reader, data = reader[given], graph.indices[given].astype(np.int64)
+    fetches = np.zeros(len(graph), bool)
+    fetches[trace.task[trace.kind == TRANSFER]] = True
+    had = data * count + workers[reader]
+    had = np.setdiff1d(had, had[fetches[reader]])  # where no reader of it fetched anything
+    return np.bincount(had // count, minlength=len(graph)) > 1
+
+
+def _without(graph: TaskGraph, data: np.ndarray) -> TaskGraph:
+    """Return the graph whose tasks need not wait for these: they are where they are read."""
+    if not data.any():
+        return graph
+    kept = ~data[graph.indices]
+    indptr = np.concatenate([[0], np.cumsum(kept)])[graph.indptr]
+    sizes = None if graph.edge_size is None else graph.edge_size[kept]
+    return graph.replace(predecessors=(indptr, graph.indices[kept]), edge_size=sizes)
 
 
 def _speeds(trace: Trace) -> np.ndarray | float:
@@ -457,6 +481,8 @@ def _selected(graph: TaskGraph, name: str, which: str) -> np.ndarray:
         return np.flatnonzero(group == prefixes.index(which))
     if graph.names is not None and which in graph.names:
         return np.array([graph.names.index(which)])
+    if graph.names is None and which.isdecimal() and int(which) < len(graph):
+        return np.array([int(which)])  # as `TaskGraph.name` calls it
     known = ", ".join(repr(prefix) for prefix in prefixes[:12]) + (", …" if len(prefixes) > 12 else "")
     raise ValueError(f"{name} names {which!r}, which is no key prefix and no task of this run; prefixes: {known}")
 

@@ -38,7 +38,8 @@ class PlainNetwork:
         self.all_together = cluster.backbone
         slow = any(any(row) for row in self.latency) or any(b < math.inf for row in self.bandwidth for b in row)
         self.costs = slow or self.all_together < math.inf
-        self.link, self.backbone = [0.0] * workers, 0.0
+        self.links, self.backbone = cluster.links, 0.0
+        self.link: dict[tuple[int, int], float] = {}  # when it is free, by source (0 for all) and receiver
         self.copies: dict[tuple[int, int], Transfer] = {}
         self.transfers: list[Transfer] = []
 
@@ -59,10 +60,11 @@ class PlainNetwork:
             if self.shared and (data, w) in self.copies:
                 waits.append(self.copies[data, w])
                 continue
-            start = max(moment, self.link[w])
+            link = source if self.links == "pair" else 0, w
+            start = max(moment, self.link.get(link, 0.0))
             self.backbone = max(moment, self.backbone) + size / self.all_together
-            self.link[w] = max(start + size / self.bandwidth[source][w], self.backbone)
-            move = Transfer(task, source, w, start, self.link[w] + self.latency[source][w], size)
+            self.link[link] = max(start + size / self.bandwidth[source][w], self.backbone)
+            move = Transfer(task, source, w, start, self.link[link] + self.latency[source][w], size)
             self.transfers.append(move)
             waits.append(move)
             if self.shared:

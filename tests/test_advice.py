@@ -11,7 +11,7 @@ import pytest
 
 from course import Cluster, Trace, diagnose, plots
 from course.diagnosis import WORTH
-from course.graph import chain, independent
+from course.graph import TaskGraph, chain, independent
 from course.graph.prefixes import key_prefix
 from course.simulate import run
 
@@ -55,6 +55,12 @@ def test_busy_threads_are_told_to_become_more():
     advice = diagnose(run(independent(64, 1.0), 4)).advice
     assert advice[0].outcome.ratio == pytest.approx(0.5)
     assert {each.outcome.changes for each in advice} == {"8 workers", "speed task 2.0"}
+
+
+def test_a_task_without_a_name_can_be_advised_about():
+    long = TaskGraph([0.05] * 8 + [1.0] + [0.05] * 3, 0, [[] for _ in range(8)] + [[0]] + [[8]] * 3)
+    asked = [each.outcome.changes for each in diagnose(run(long, 4)).advice]
+    assert "split 8 4" in asked, asked
 
 
 def test_a_pause_of_the_program_is_told():

@@ -12,7 +12,7 @@ from course.simulate import run
 from course.simulate.dask.policy import Dask
 from course.simulate.lists import List
 from course.simulate.submissions import Submissions
-from course.trace import COLUMNS, OVERHEAD
+from course.trace import COLUMNS, COMPUTE, OVERHEAD, TRANSFER
 
 
 def as_measured(trace: Trace) -> Trace:
@@ -115,6 +115,28 @@ def test_the_network(latency, bandwidth):
     found = recorded_costs(trace).cluster
     assert found.latency == pytest.approx(latency, rel=0.15)
     assert found.bandwidth == pytest.approx(bandwidth, rel=0.15)
+
+
+@pytest.mark.parametrize("links", ["worker", "pair"])
+def test_whose_bandwidth_it_is(links):
+    """Three results that come at once share the link of their reader, or are as fast as one that comes alone."""
+    n, rate, sizes = 15, 1e7, np.array([2e6, 2e6, 4e6, 5e5, 2e6])
+    size = np.append(np.repeat(sizes[np.arange(n) % 5], 3), np.zeros(n))
+    reads = [[] for _ in range(3 * n)] + [list(range(3 * k, 3 * k + 1 + 2 * (k % 2))) for k in range(n)]
+    graph = TaskGraph([0.01] * 4 * n, size, reads)
+    rows = [(i, 1 + i % 3, 0, COMPUTE, i // 3, i // 3 + 1, 0, -1) for i in range(3 * n)]
+    now = float(n)
+    for k in range(n):
+        count = 1 + 2 * (k % 2)
+        took = size[3 * k] / rate * (count if links == "worker" else 1) * (1 + 0.01 * (k % 3))
+        rows += [(3 * n + k, 0, -1, TRANSFER, now, now + took, size[3 * k], 1 + i) for i in range(count)]
+        rows.append((3 * n + k, 0, 0, COMPUTE, now + took, now + took + 0.01, 0, -1))
+        now += took + 0.01
+    names = ("task", "worker", "thread", "kind", "start", "stop", "size", "source")
+    columns = {name: np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+    found = recorded_costs(Trace(**columns, graph=graph, cluster=Cluster(4), origin="measured")).cluster
+    assert found.links == links
+    assert found.bandwidth == pytest.approx(rate, rel=0.25)
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.3, 2.0])

@@ -23,7 +23,7 @@ from course.replay import REMOVABLE, Replayer
 from course.simulate import run
 from course.simulate.dask.policy import Dask
 from course.simulate.lists import List
-from course.trace import COLUMNS
+from course.trace import COLUMNS, TRANSFER
 from tests.strategies import draw_predecessors
 
 
@@ -195,6 +195,26 @@ def test_merged_tasks():
     detour = TaskGraph.from_edges([1, 1, 1], [(0, 2), (2, 1)], names=["a-0", "a-1", "b-0"])
     with pytest.raises(ValueError, match="merge is 2; tasks that would be one wait for each other"):
         whatif(run(detour, 1), merge=2)
+
+
+def test_what_all_workers_have_keeps_no_task_at_one_of_them():
+    """Short tasks read a result from before the recording, without fetching it: both workers had it."""
+    n, unit = 8, 0.005
+    names = ["data-0", *(f"read-{i}" for i in range(n))]
+    graph = TaskGraph([0.0] + [unit] * n, [1e6] + [0.0] * n, [[], *([0] for _ in range(n))], names=names)
+    start = unit * (np.arange(n) // 2)
+    rows = {"task": 1 + np.arange(n), "worker": np.arange(n) % 2, "start": start, "stop": start + unit}
+    rows |= {name: np.zeros(n, int) for name in ("thread", "kind")}
+    trace = Trace(**rows, graph=graph, cluster=Cluster(2), origin="measured")
+    found = whatif(trace, merge={"read": 4})  # two tasks: Dask puts both where their input is, and steals none so short
+    assert abs(found.error) < 0.01
+    assert found.ratio == pytest.approx(1.0)
+    fetched = Trace(
+        **{name: np.append(column, 0) for name, column in (rows | {"stop": start + unit}).items() if name != "kind"},
+        kind=np.append(rows["kind"], TRANSFER), graph=graph, cluster=Cluster(2), origin="measured",
+    )  # fmt: skip
+    fetched.task[-1], fetched.worker[-1] = 2, 1
+    assert whatif(fetched, merge={"read": 4}).ratio > 1.5  # only one had it
 
 
 def test_several_changes_are_made_together():

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import math
 import re
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
     came_ready = itertools.count()
     ready, running, done = [], [], set()
     where, start, stop = [None] * n, [0.0] * n, [0.0] * n
-    link, fetched, transfers = [0.0] * workers, {}, []
+    link, fetched, transfers = defaultdict(float), {}, []
     scheduler = backbone = now = 0.0
 
     def becomes_ready(task):
@@ -72,10 +73,11 @@ def plain_run(graph: TaskGraph, cluster: Cluster, order: str | list[float]):
                     if graph.edge_size is None and (i, w) in fetched:
                         begin = max(begin, fetched[i, w])
                         continue
-                    departs = max(scheduler, link[w])
+                    over = (source, w) if cluster.links == "pair" else w
+                    departs = max(scheduler, link[over])
                     backbone = max(scheduler, backbone) + float(size) / cluster.backbone
-                    link[w] = max(departs + float(size) / float(bandwidth[source, w]), backbone)
-                    fetched[i, w] = link[w] + float(latency[source, w])
+                    link[over] = max(departs + float(size) / float(bandwidth[source, w]), backbone)
+                    fetched[i, w] = link[over] + float(latency[source, w])
                     transfers.append((task, source, w, departs, fetched[i, w], float(size)))
                     begin = max(begin, fetched[i, w])
             start[task] = begin
@@ -174,7 +176,7 @@ def test_run_is_its_twin_on_larger_graphs():
         graph = random_dag(120, 0.05, output_size=3.0, seed=seed)
         cluster = Cluster(
             7, threads=rng.integers(1, 4, 7), speed=rng.random(7) + 0.5, latency=rng.random((7, 7)), bandwidth=2.0,
-            scheduler_overhead=0.01,
+            links="pair" if seed % 2 else "worker", scheduler_overhead=0.01,
         )  # fmt: skip
         assert_same(graph, cluster, "blevel", [-x for x in _plain_b_level(graph)])
         assert_same(graph, cluster, "fifo", "fifo")
@@ -191,6 +193,16 @@ def test_a_transfer_by_hand():
     assert (trace.task[row], trace.source[row], trace.worker[row], trace.size[row]) == (2, 0, 1, 4)
     assert (trace.start[row], trace.stop[row]) == (3.0, 5.5)
     assert trace.makespan == 6.5
+
+
+def test_links_by_hand():
+    # Two results of 4 bytes come from two workers to a third at 2 bytes/s: 2 s each, over its own link or over two.
+    graph = TaskGraph([1, 1, 1, 1], [4, 4, 5, 0], [[], [], [], [0, 1, 2]])
+    assert run(graph, Cluster(3, bandwidth=2.0)).makespan == 1 + 4 + 1
+    assert run(graph, Cluster(3, bandwidth=2.0, links="pair")).makespan == 1 + 2 + 1
+    # From one worker they come one after the other in any case.
+    graph = TaskGraph([5, 1, 1, 1], [9, 4, 4, 0], [[], [], [], [0, 1, 2]])
+    assert run(graph, Cluster(2, bandwidth=2.0, links="pair")).makespan == 5 + 4 + 1
 
 
 def test_a_backbone_by_hand():
@@ -336,6 +348,8 @@ def test_a_policy_of_ones_own():
         (lambda: Cluster(2, latency=[1, 2]), "latency has shape (2,); allowed: () or (2, 2)"),
         (lambda: Cluster(2, bandwidth=0), "bandwidth is 0; it must be greater than 0"),
         (lambda: Cluster(2, bandwidth=math.nan), "bandwidth is nan"),
+        (lambda: Cluster(2, links="star"), "links is 'star'; it must be 'worker' or 'pair'"),
+        (lambda: Cluster(5000, links="pair"), "workers is 5000; with a link for each pair it must be at most 4096"),
         (lambda: Cluster(2, scheduler_overhead=-1), "scheduler_overhead is -1"),
         (lambda: Cluster(2, speed="fast"), "speed is 'fast'; it must be a number"),
         (lambda: Cluster(2, names=["a"]), "names has 1 entries; it must have one for each of 2 workers"),

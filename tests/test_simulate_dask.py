@@ -54,7 +54,7 @@ class PlainWorker:
         self.free_threads = list(reversed(range(threads)))
         self.ready: list[tuple[int, int]] = []
         self.coming: set[int] = set()
-        self.link_free = 0.0
+        self.link_free: dict[int, float] = {}  # by source; or 0 for all
 
 
 class PlainDask:
@@ -88,6 +88,7 @@ class PlainDask:
         self.total_threads = sum(worker.threads for worker in self.workers)
         self.latency = np.broadcast_to(cluster.latency, (w, w)).tolist()
         self.bandwidth = np.broadcast_to(cluster.bandwidth, (w, w)).tolist()
+        self.links = cluster.links
         self.backbone, self.overhead = float(cluster.backbone), float(cluster.scheduler_overhead)
         self.delay = float(cluster.release_delay) / 2
         self.backbone_free = self.scheduler_free = self.now = 0.0
@@ -324,11 +325,12 @@ class PlainDask:
         self.ensure_computing(self.on[task])
 
     def gather(self, task: int, dep: int, source: PlainWorker, worker: PlainWorker) -> None:
-        begin = max(self.now, worker.link_free)
+        link = source.number if self.links == "pair" else 0
+        begin = max(self.now, worker.link_free.get(link, 0.0))
         self.backbone_free = max(self.now, self.backbone_free) + self.size[dep] / self.backbone
         alone = begin + self.size[dep] / self.bandwidth[source.number][worker.number]
-        worker.link_free = max(alone, self.backbone_free)
-        there = worker.link_free + self.latency[source.number][worker.number]
+        worker.link_free[link] = max(alone, self.backbone_free)
+        there = worker.link_free[link] + self.latency[source.number][worker.number]
         worker.coming.add(dep)
         self.moved.append((task, source.number, worker.number, begin, there, self.size[dep]))
         self.at(there, DATA, (dep, worker))
@@ -566,6 +568,7 @@ def random_run(seed: int) -> tuple[TaskGraph, Cluster, Dask, int]:
         speed=rng.choice([1.0, 2.0, 0.7], w),
         latency=rng.choice([0.0, 0.1], (w, w)),
         bandwidth=rng.choice([math.inf, 1.0, 0.3], (w, w)) if seed % 2 else float(rng.choice([math.inf, 0.3])),
+        links="pair" if seed % 3 == 0 else "worker",
         backbone=float(rng.choice([math.inf, math.inf, 2.0])),
         scheduler_overhead=float(rng.choice([0.0, 0.0, 0.05])),
         release_delay=float(rng.choice([0.0, 0.1, 0.25])),

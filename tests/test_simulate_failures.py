@@ -100,7 +100,8 @@ def plain_failures(graph: TaskGraph, cluster: Cluster, order: str | list[float],
                     move.dropped = True
                 else:
                     move.stop, move.size = now, 0.0
-        net.link[w] = 0.0
+        for link in [link for link in net.link if link[1] == w]:
+            del net.link[link]
         gone.add(w)
 
     changes = [(time, 1, w) for w, time, _ in cluster.failures]

@@ -138,18 +138,20 @@ def link(client: Client, bandwidth: float = np.inf) -> Iterator[Link]:
         thread.join(10)
 
 
-def slow_links(bandwidth: float) -> dict[str, Any]:
+def slow_links(bandwidth: float, *, shared: bool = False) -> dict[str, Any]:
     """Return what `course.measure.cluster` needs to give its workers slow links to each other.
 
     Every worker stands behind a gate at its own address, through which all others reach it. What it sends passes the
     gate no faster than the bandwidth, each connection by itself: so every pair of workers has a link of its own, as
-    models assume that let transfers not hinder each other. What the worker and the scheduler say to each other does not
-    pass it. The gate adds no latency.
+    models assume that let transfers not hinder each other. Or all that it sends shares one link. What the worker and
+    the scheduler say to each other does not pass it. The gate adds no latency.
 
     Parameters
     ----------
     bandwidth : float
-        Bytes a second from each worker to each other.
+        Bytes a second from each worker to each other; if shared, to all others together.
+    shared : bool
+        Whether what a worker sends shares one link, as it does where the network card is the narrowest place.
 
     Returns
     -------
@@ -164,7 +166,8 @@ def slow_links(bandwidth: float) -> dict[str, Any]:
 
     Notes
     -----
-    Chapter 13. Workers are threads of this process that talk through TCP.
+    Chapter 13; shared, in the README's table of how near `course.whatif` comes. Workers are threads of this process
+    that talk through TCP.
 
     Examples
     --------
@@ -179,7 +182,7 @@ def slow_links(bandwidth: float) -> dict[str, Any]:
     """
     if not bandwidth > 0:
         raise ValueError(f"bandwidth is {bandwidth}; it must be above 0")
-    worker = type("_GatedWorker", (_GatedWorker,), {"bandwidth": bandwidth})
+    worker = type("_GatedWorker", (_GatedWorker,), {"bandwidth": bandwidth, "shared": bool(shared)})
     config = {"distributed.scheduler.bandwidth": bandwidth}
     return {"protocol": "tcp", "host": "127.0.0.1", "worker_class": worker, "config": config}
 
@@ -188,10 +191,13 @@ class _GatedWorker(_LoopbackWorker):
     """A worker that others reach through a gate of limited bandwidth."""
 
     bandwidth = np.inf
+    shared = False
     _gate: asyncio.Server | None = None
+    _link: _Pace
 
     async def _register_with_scheduler(self) -> None:
         if self._gate is None:
+            self._link = _Pace(self.bandwidth)
             self._gate = await asyncio.start_server(self._pass_in, "127.0.0.1", 0)
             self.contact_address = f"tcp://127.0.0.1:{self._gate.sockets[0].getsockname()[1]}"
         await super()._register_with_scheduler()
@@ -204,25 +210,33 @@ class _GatedWorker(_LoopbackWorker):
     async def _pass_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = urlsplit(self.listener.contact_address)
         own_reader, own_writer = await asyncio.open_connection(parts.hostname, parts.port)
-        await asyncio.gather(
-            self._pass_on(reader, own_writer, np.inf), self._pass_on(own_reader, writer, self.bandwidth)
-        )
+        out = self._link if self.shared else _Pace(self.bandwidth)
+        await asyncio.gather(self._pass_on(reader, own_writer, _Pace(np.inf)), self._pass_on(own_reader, writer, out))
 
     @staticmethod
-    async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bandwidth: float) -> None:
-        free = asked = 0.0
+    async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pace: _Pace) -> None:
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(_PIECE):
-                now = time.perf_counter()
-                # A sleep that lasted too long is made up for while there is more to send; idle time is not.
-                free = max(free, now - (0.02 if now - asked < 0.002 else 0.0)) + len(piece) / bandwidth
-                if free - now > 0.002:
-                    await asyncio.sleep(free - now)
+                if (ahead := pace.seconds_until_sent(len(piece))) > 0.002:
+                    await asyncio.sleep(ahead)
                 writer.write(piece)
                 await writer.drain()
-                asked = time.perf_counter()
+                pace.asked = time.perf_counter()
         with contextlib.suppress(ConnectionError):
             writer.close()
+
+
+class _Pace:
+    """When a link has sent what it was given."""
+
+    def __init__(self, bandwidth: float) -> None:
+        self.bandwidth, self.free, self.asked = bandwidth, 0.0, 0.0
+
+    def seconds_until_sent(self, size: int) -> float:
+        now = time.perf_counter()
+        # A sleep that lasted too long is made up for while there is more to send; idle time is not.
+        self.free = max(self.free, now - (0.02 if now - self.asked < 0.002 else 0.0)) + size / self.bandwidth
+        return self.free - now
 
 
 def transfer(data: Any, bandwidth: float = np.inf, compression: str | None = None) -> tuple[float, int]:

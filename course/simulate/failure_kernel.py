@@ -196,7 +196,7 @@ def fail(
     for row in range(count):
         if rows.kind[row] == TRANSFER and rows.stop[row] > now and (rows.source[row] == w or rows.worker[row] == w):
             cut(rows, row, now)
-    inputs.link_free[w] = 0.0
+    inputs.link_free[:, w] = 0.0
     remove(places, w)
     return left_keys, left
 

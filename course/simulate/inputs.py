@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from course.cluster import Cluster, pairs
+from course.cluster import Cluster, links_of, pairs
 from course.graph import TaskGraph
 from course.simulate.rows import write
 from course.trace import TRANSFER
@@ -27,7 +27,7 @@ class Inputs(NamedTuple):
     latency: np.ndarray  # (1 or w, 1 or w): from, to
     bandwidth: np.ndarray
     backbone: float
-    link_free: np.ndarray  # when each worker's incoming link is free
+    link_free: np.ndarray  # (1 or w, w): when the link from a worker to another is free
     backbone_free: np.ndarray  # one entry: when what all links share is free
     brought: np.ndarray  # the row of the transfer that brings what is on an edge; −1 where it is there already
 
@@ -42,7 +42,7 @@ def inputs_of(graph: TaskGraph, cluster: Cluster) -> Inputs:
         pairs(cluster.latency, cluster.workers),
         pairs(cluster.bandwidth, cluster.workers),
         float(cluster.backbone),
-        link_free=np.zeros(cluster.workers),
+        link_free=links_of(cluster),
         backbone_free=np.zeros(1),
         brought=np.full(len(graph.indices), -1),
     )
@@ -91,7 +91,7 @@ def fetch(
         if source == w:
             continue
         if inputs.shared:
-            key = np.int64(data) * len(inputs.link_free) + w
+            key = np.int64(data) * inputs.link_free.shape[1] + w
             spot = find(keys, key)
             if keys[spot] == key:
                 inputs.brought[e] = copies[spot]
@@ -101,11 +101,12 @@ def fetch(
         row, column = min(source, inputs.latency.shape[0] - 1), min(w, inputs.latency.shape[1] - 1)
         latency = inputs.latency[row, column]
         row, column = min(source, inputs.bandwidth.shape[0] - 1), min(w, inputs.bandwidth.shape[1] - 1)
-        start = max(moment, inputs.link_free[w])
+        rate = inputs.bandwidth[row, column]
+        link = min(source, inputs.link_free.shape[0] - 1)
+        start = max(moment, inputs.link_free[link, w])
         inputs.backbone_free[0] = max(moment, inputs.backbone_free[0]) + inputs.size[e] / inputs.backbone
-        end = start + inputs.size[e] / inputs.bandwidth[row, column]
-        inputs.link_free[w] = max(end, inputs.backbone_free[0])
-        stop = inputs.link_free[w] + latency
+        inputs.link_free[link, w] = max(start + inputs.size[e] / rate, inputs.backbone_free[0])
+        stop = inputs.link_free[link, w] + latency
         inputs.brought[e] = count
         count = write(rows, count, task, w, -1, TRANSFER, start, stop, inputs.size[e], source)
         begin = max(begin, stop)

@@ -29,6 +29,7 @@ def simulate(
     rank: np.ndarray,  # the workers' order of preference: idle ones of the lowest rank are taken first
     latency: np.ndarray,  # (1 or w, 1 or w): from, to
     bandwidth: np.ndarray,
+    link_free: np.ndarray,  # (1 or w, w): when the link from a worker to another is free
     backbone: float,
     overhead: float,
     release_delay: float,
@@ -92,7 +93,7 @@ def simulate(
     # Data: which transfer brought the output of a task to a worker. Each task has a small hash table of its own, with
     # open addressing and two places for each successor. They lie in the order of the tasks, like all else that is read.
     table = np.full(2 * len(after) if network and shared else 0, -1, np.int32)
-    link_free, backbone_free = np.zeros(workers), 0.0  # when each worker's incoming link, and what all share, is free
+    backbone_free = 0.0  # when what all share is free
     held = np.zeros(workers)  # bytes of the present task's input that each worker holds
 
     given = np.empty(n if overhead > 0 else 0)
@@ -148,7 +149,7 @@ def simulate(
             if overhead > 0:
                 given[task] = begin
 
-            # The missing inputs come in over the worker's link one after the other; latency is on top of that.
+            # The missing inputs come in over a link one after the other; latency is on top of that.
             if network:
                 for e in range(before_indptr[task], before_indptr[task + 1]):
                     data = before[e]
@@ -173,10 +174,11 @@ def simulate(
                     row = n + moved
                     row_task[row], where[row], row_source[row] = task, w, source
                     row_size[row] = sizes[data if shared else e]
-                    start[row] = max(scheduler_free, link_free[w])
+                    link = min(source, link_free.shape[0] - 1)
+                    start[row] = max(scheduler_free, link_free[link, w])
                     backbone_free = max(scheduler_free, backbone_free) + row_size[row] / backbone
-                    link_free[w] = max(start[row] + row_size[row] / rate, backbone_free)
-                    stop[row] = link_free[w] + delay
+                    link_free[link, w] = max(start[row] + row_size[row] / rate, backbone_free)
+                    stop[row] = link_free[link, w] + delay
                     begin = max(begin, stop[row])
                     moved += 1
 

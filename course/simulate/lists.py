@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.cluster import Cluster
+from course.cluster import Cluster, links_of, pairs
 from course.domain import generator
 from course.graph import TaskGraph
 from course.simulate.stragglers import real_durations, rerun_draws
@@ -101,7 +101,7 @@ def simulate_list(
         raise ValueError("the cluster has failures, which are not simulated with tasks that are submitted later")
     if cluster.failures:
         return simulate_failures(graph, cluster, priority, rule, duration, rerun_draws(seed))
-    latency, bandwidth = _pairs(cluster.latency, workers), _pairs(cluster.bandwidth, workers)
+    latency, bandwidth = pairs(cluster.latency, workers), pairs(cluster.bandwidth, workers)
     network = bool((latency > 0).any() or np.isfinite(bandwidth).any() or np.isfinite(cluster.backbone))
     speed = np.full(workers, cluster.speed, dtype=float)
     rank = np.empty(workers)
@@ -128,6 +128,7 @@ def simulate_list(
         rank,
         latency,
         bandwidth,
+        links_of(cluster),
         float(cluster.backbone),
         float(cluster.scheduler_overhead),
         float(cluster.release_delay),
@@ -208,9 +209,3 @@ def _priority(policy: Policy, graph: TaskGraph, cluster: Cluster, rng: np.random
             + f"; there must be one number for each of {len(graph)} tasks"
         )
     return priority
-
-
-def _pairs(value: ArrayLike, workers: int) -> np.ndarray:
-    """Return a network parameter as a matrix (from, to) whose sides are 1 where it does not matter."""
-    array = np.array(value, dtype=float, order="C")
-    return array.reshape({0: (1, 1), 1: (1, workers), 2: (workers, workers)}[array.ndim])

@@ -82,7 +82,8 @@ def run(graph: TaskGraph, cluster: Cluster | int, policy: Policy | Simulator = "
     idle while any of its threads is.
 
     *Transfers.* Inputs that are elsewhere come in over the receiver's link one after the other, in the order in which
-    the graph lists them, each taking size / bandwidth, and are there ``latency`` later. The backbone, which all links
+    the graph lists them, each taking size / bandwidth, and are there ``latency`` later. With ``links="pair"``, what
+    comes from each worker has a link of its own. The backbone, which all links
     share, brings them in the order in which their tasks were handed out, each taking size / backbone; a link is busy
     until it has. The sender is never the bottleneck. What one task fetched serves the next task on that worker, unless
     the graph gives each edge its own size (then every successor reads a different part). The thread waits while the

@@ -44,7 +44,8 @@ class Program:
     changes: tuple[Change, ...]
     workers: int = 4
     threads: int = 1
-    bandwidth: float | None = None  # of each connection between workers, bytes/s; None: what the machine gives
+    bandwidth: float | None = None  # of the links between workers, bytes/s; None: what the machine gives
+    shared: bool = False  # whether what a worker sends shares one link; else each connection has one
     code: dict[str, Any] = field(default_factory=dict)
 
     def options(self, change: Change | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,7 +56,7 @@ class Program:
             bandwidth, code = change.bandwidth or bandwidth, code | change.code
         cluster: dict[str, Any] = {"workers": workers, "threads": threads, "dashboard": False, "local": True}
         if bandwidth is not None:
-            cluster |= {"processes": False} | slow_links(bandwidth)
+            cluster |= {"processes": False} | slow_links(bandwidth, shared=self.shared)
         return cluster, code
 
 
@@ -316,8 +317,9 @@ PROGRAMS = (
     Program(
         "delayed, exchange",
         exchange,
-        (Change("links × 4", {"bandwidth": "4x"}, bandwidth=80e6), *more(6)),
-        bandwidth=20e6,
+        (Change("links × 4", {"bandwidth": "4x"}, bandwidth=100e6), *more(6)),
+        bandwidth=25e6,
+        shared=True,
     ),
     Program(
         "delayed, stencil",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from course.cluster import Cluster, pairs
+from course.cluster import Cluster, links_of, pairs
 from course.domain import generator, number, scalar
 from course.graph import TaskGraph
 from course.simulate.failures import refuse_failures
@@ -216,6 +216,7 @@ class Dask:
             prefixes=np.zeros((w, len(groups)), np.int64),
             latency=pairs(cluster.latency, w),
             bandwidth=pairs(cluster.bandwidth, w),
+            link_free=links_of(cluster),
             count=count,
             clock=np.zeros(kernel.CLOCKS),
             threads=threads,

@@ -72,7 +72,6 @@ WORKER = np.dtype(
         ("processing", np.int64),  # how many tasks the scheduler has assigned
         ("network", np.float64),  # bytes that assigned tasks still need
         ("held", np.float64),  # bytes of results
-        ("link_free", np.float64),
         ("idle", np.bool_),
         ("saturated", np.bool_),
         ("has_slot", np.bool_),  # whether a root task may still be sent there
@@ -142,6 +141,7 @@ class State(NamedTuple):
     prefixes: np.ndarray  # (workers, groups): how many tasks of each group are assigned
     latency: np.ndarray
     bandwidth: np.ndarray
+    link_free: np.ndarray  # (1 or w, w): when the link from a worker to another is free
     count: np.ndarray  # numbers that change
     clock: np.ndarray
     threads: float  # of all workers

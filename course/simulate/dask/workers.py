@@ -73,12 +73,13 @@ def become_ready(s: State, r: Growing, task: int) -> None:
 def transfer(s: State, r: Growing, entry: int, source: int) -> None:
     """Let a result be brought to a worker: over its link, and over the backbone, one after the other."""
     w, size = r.entries.worker[entry], s.tasks.output[r.entries.task[entry]]
-    begin = max(s.clock[NOW], s.workers.link_free[w])
+    link = min(source, s.link_free.shape[0] - 1)
+    begin = max(s.clock[NOW], s.link_free[link, w])
     row, column = min(source, s.bandwidth.shape[0] - 1), min(w, s.bandwidth.shape[1] - 1)
     s.clock[BACKBONE_FREE] = max(s.clock[NOW], s.clock[BACKBONE_FREE]) + size / s.backbone
-    s.workers.link_free[w] = max(begin + size / s.bandwidth[row, column], s.clock[BACKBONE_FREE])
+    s.link_free[link, w] = max(begin + size / s.bandwidth[row, column], s.clock[BACKBONE_FREE])
     row, column = min(source, s.latency.shape[0] - 1), min(w, s.latency.shape[1] - 1)
-    r.entries.start[entry], r.entries.stop[entry] = begin, s.workers.link_free[w] + s.latency[row, column]
+    r.entries.start[entry], r.entries.stop[entry] = begin, s.link_free[link, w] + s.latency[row, column]
     r.entries.status[entry], r.entries.source[entry] = FLIGHT, source
     schedule(s, r, r.entries.stop[entry], DATA, entry)
 
