@@ -122,7 +122,9 @@ def sort_passes(size: float, memory: float, block: float) -> int:
     References
     ----------
     A. Aggarwal, J. S. Vitter: The input/output complexity of sorting and related problems. *Communications of the ACM*
-    31(9), 1988, pp. 1116-1127. They prove that no algorithm needs fewer transfers, up to a constant.
+    31(9), 1988, pp. 1116-1127. They prove that a sort by comparisons needs of the order of (N/B) log_{M/B}(N/B)
+    transfers of blocks, and
+    log_{M/B}(N/B) = 1 + log_{M/B}(N/M): no sort needs fewer passes, up to a constant.
 
     Notes
     -----
@@ -135,5 +137,5 @@ def sort_passes(size: float, memory: float, block: float) -> int:
         raise ValueError(f"block is {block:g}; it must be at most half the memory, {memory / 2:g}")
     if size <= memory:
         return 1
-    passes = math.log(size / memory) / math.log(memory / block)
+    passes = (math.log(size) - math.log(memory)) / (math.log(memory) - math.log(block))
     return 1 + math.ceil(passes - 1e-9)  # a whole number may come out a little larger

@@ -63,6 +63,10 @@ def _freed_at_first(order: Sequence[int], sizes: Sequence[float], reads: Sequenc
     return peak
 
 
+def _touched(order: Sequence[int], sizes: Sequence[float], reads: Sequence[Sequence[int]]) -> float:
+    return max(sizes[task] + sum(sizes[k] for k in reads[task]) for task in order)
+
+
 def _orders() -> list[Case]:
     n = 8
     reads: list[list[int]] = [[] for _ in range(n)] + [[k] for k in range(n)]
@@ -280,6 +284,7 @@ EXERCISES = [
                 _freed_too_soon
             ),
             "a result with several readers must stay until the last of them has run": _freed_at_first,
+            "results that wait for a later reader exist, too": _touched,
         },
         hints=(
             "Go through the order and keep a running total. When does a result begin to count, when does it end?",
@@ -328,6 +333,8 @@ EXERCISES = [
             (1e12, 1e9, 250e6),
             (100e12, 64e9, 16e6),
             (64e9, 1e9, 125e6),
+            (125e9, 1e9, 0.2e9),
+            (1e6, 1e9, 100e6),
         ],
         expected=sort_passes,
         tolerance=0.0,
@@ -336,6 +343,12 @@ EXERCISES = [
         mistakes={
             "the pass that makes the runs counts, too": (
                 lambda size, memory, block: sort_passes(size, memory, block) - 1
+            ),
+            "data that fit need one pass, however far below the memory they are": (
+                lambda size, memory, block: 1 + math.ceil(math.log(size / memory) / math.log(memory / block) - 1e-9)
+            ),
+            "logarithms are not exact: at a power of M/B they may come out a little above the whole number": (
+                lambda size, memory, block: 1 + math.ceil(math.log(max(size / memory, 1)) / math.log(memory / block))
             ),
             "M/B runs are merged at a time, not two": (
                 lambda size, memory, block: 1 + math.ceil(math.log2(max(size / memory, 1)))
