@@ -122,7 +122,7 @@ def _resident(process: psutil.Process) -> float:
         return float("nan")
 
 
-def _of_all(client: Client, function: Callable[[], Any], tries: int = 10) -> dict[str, Any]:
+def _of_all(client: Client, function: Callable[[], Any], tries: int = 50) -> dict[str, Any]:
     """Return the answer of each worker; ask again while one of them is being started anew."""
     for _ in range(tries - 1):
         with contextlib.suppress(KeyError, OSError, TimeoutError):
