@@ -1,0 +1,130 @@
+"""The teacher's guide: a page for each chapter, held against the chapter, its exercises and its explorers."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course.practice.exercises import exercises_of
+from course.syllabus import chapters
+
+ROOT = Path(__file__).parents[1]
+GUIDES = ROOT / "notebooks" / "teaching"
+TAUGHT = [chapter for chapter in chapters() if chapter.written and exercises_of(chapter.number)]
+SECTIONS = ["Goals", "In 45 minutes", "In 90 minutes", "Show live", "Misconceptions", "Answers", "Rubric"]
+MOST_WORDS = 1600
+each_chapter = pytest.mark.parametrize("chapter", TAUGHT, ids=lambda chapter: chapter.file)
+
+
+def guide(chapter) -> str:
+    return (GUIDES / Path(chapter.file).with_suffix(".md").name).read_text(encoding="utf-8")
+
+
+def sections(text: str) -> dict[str, str]:
+    parts = re.split(r"^## (.*)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def rows(section: str) -> list[list[str]]:
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def notebook(chapter) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / "notebooks" / chapter.file, as_version=4)
+
+
+def explorers(chapter) -> list:
+    """Return the explorers of a chapter, in order."""
+    found = []
+    for cell in notebook(chapter).cells:
+        for name in re.findall(r"from course\.explorers\.(\w+) import explorer", cell.source):
+            found.append(import_module(f"course.explorers.{name}").explorer)
+    return found
+
+
+def tries(chapter) -> list[int]:
+    """Return how many things to try each explorer of a chapter has, in order."""
+    found, last = [], 0
+    for cell in notebook(chapter).cells:
+        if cell.cell_type == "markdown":
+            items = re.findall(r"^\d+\. ", cell.source, flags=re.MULTILINE)
+            last = len(items) or last
+        elif "course.explorers." in cell.source:
+            found.append(last)
+            last = 0
+    return found
+
+
+@each_chapter
+def test_it_has_its_sections_and_no_more_words_than_are_read_before_a_class(chapter):
+    text = guide(chapter)
+    assert text.startswith(f"# {chapter.number:02d} · {chapter.title}: to teach it\n")
+    assert list(sections(text)) == SECTIONS
+    assert len(text.split()) < MOST_WORDS
+
+
+@each_chapter
+def test_goals_name_each_objective(chapter):
+    objectives = re.findall(r"^- \*\*(\d\d\.\d+)\*\*", notebook(chapter).cells[0].source, flags=re.MULTILINE)
+    assert re.findall(r"^- \*\*(\d\d\.\d+)\*\*", sections(guide(chapter))["Goals"], flags=re.MULTILINE) == objectives
+
+
+@each_chapter
+@pytest.mark.parametrize("minutes", [45, 90])
+def test_a_timetable_adds_up(chapter, minutes):
+    table = rows(sections(guide(chapter))[f"In {minutes} minutes"])
+    assert sum(int(row[0]) for row in table) == minutes
+    assert all(len(row) == 3 and all(row) for row in table)
+
+
+@each_chapter
+def test_each_misconception_has_its_question(chapter):
+    table = rows(sections(guide(chapter))["Misconceptions"])
+    assert len(table) >= 3
+    assert all(len(row) == 3 and "?" in row[1] for row in table)
+
+
+@each_chapter
+def test_each_question_of_the_chapter_has_its_answer(chapter):
+    answers = sections(guide(chapter))["Answers"]
+    asked = set(
+        re.findall(rf'"({chapter.number:02d}\.P\d+)"', "".join(cell.source for cell in notebook(chapter).cells))
+    )
+    assert asked == set(re.findall(r"^- \*\*(\d\d\.P\d+)\*\*", answers, flags=re.MULTILINE))
+    answered = [
+        len(re.findall(r"^\d+\. ", part, flags=re.MULTILINE))
+        for part in re.split(r"^\*\*", answers, flags=re.MULTILINE)
+    ]
+    assert [count for count in answered[1:]] == tries(chapter), "one answer for each thing to try, explorer by explorer"
+
+
+@each_chapter
+def test_the_findings_are_those_of_the_explorers(chapter):
+    """A quoted finding is what the explorer says for that preset: no number in it was typed."""
+    answers = sections(guide(chapter))["Answers"]
+    parts = re.split(r"^\*\*", answers, flags=re.MULTILINE)[1:]
+    quoted = 0
+    for explorer, part in zip(explorers(chapter), parts, strict=True):
+        for preset, finding in re.findall(r"^> \*([^*]+)\*: (.*)$", part, flags=re.MULTILINE):
+            view = explorer.view()
+            view.set(**explorer.presets[preset])
+            assert finding == view.finding, preset
+            quoted += 1
+    assert quoted >= 2 or not parts
+
+
+@each_chapter
+def test_the_rubric_has_each_exercise_with_its_points(chapter):
+    table = [(row[0], int(row[1])) for row in rows(sections(guide(chapter))["Rubric"])]
+    assert table == [(each.id, each.points) for each in exercises_of(chapter.number)]
+
+
+def test_links_lead_somewhere():
+    for path in GUIDES.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (path.parent / target).exists(), (path.name, target)
