@@ -39,7 +39,11 @@ def missing() -> str | None:
     if program is None:
         return "bubblewrap is not installed (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
     tried = subprocess.run(
-        [program, "--unshare-all", "--ro-bind", "/", "/", "true"], capture_output=True, text=True, timeout=20, check=False
+        [program, "--unshare-all", "--ro-bind", "/", "/", "true"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
     )
     if tried.returncode:
         return f"bubblewrap does not work here: {tried.stderr.strip()[:200]}"
@@ -84,6 +88,7 @@ def confined(command: list[str], replaced: Mapping[Path, Path] | None = None) ->
             arguments += ["--tmpfs", str(folder)]
     for place, other in (replaced or {}).items():
         arguments += ["--ro-bind", str(other), str(place)]
+    arguments += ["--size", str(DISK), "--tmpfs", "/dev/shm", "--remount-ro", "/"]
     for name, value in _environment().items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--chdir", WORK, "--", *command]

@@ -83,7 +83,7 @@ def answer_name(source: str) -> str:
     match ast.parse(source).body:
         case [ast.Expr(ast.Call(ast.Attribute(ast.Call(args=[_, ast.Name(name)]), "grade")))]:
             return name
-    raise ValueError(f"not a check: {source!r}; it must read check(\"05.3\", answer).grade()")
+    raise ValueError(f'not a check: {source!r}; it must read check("05.3", answer).grade()')
 
 
 @contextmanager

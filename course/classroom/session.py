@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Session:
     def __init__(self, replaced: Mapping[Path, Path] | None = None, *, shut_in: bool = True) -> None:
         command = [sys.executable, "-P", "-W", "ignore", "-X", "utf8", "-c", _BOOT]
         self._folder = tempfile.TemporaryDirectory(prefix="course-grading-", ignore_cleanup_errors=True)
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self._process = subprocess.Popen(
             confined(command, replaced) if shut_in else command,
             stdin=subprocess.PIPE,
@@ -216,7 +217,7 @@ class Session:
                         return _case(done)
                     value = session.ask("result", limit)
                     clock.append(time.perf_counter())
-                    spent[mine] = [b - a for a, b in zip(clock, clock[1:], strict=False)]
+                    spent[mine] = [b - a for a, b in pairwise(clock)]
                     reply = value if mine else reply
                 (before, during, after), (slow_before, slow, slow_after) = spent[True], spent[False]
                 if turn:

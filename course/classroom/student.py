@@ -133,9 +133,7 @@ class _Student:
         child._limit_memory(addresses)
         printed = child._Printed()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            out = child._run_case(
-                pickle.loads(base64.b64decode(call)), self.answer, base64.b64decode(case), filename
-            )
+            out = child._run_case(pickle.loads(base64.b64decode(call)), self.answer, base64.b64decode(case), filename)
         return {**out, "printed": printed.text, "dropped": printed.dropped}
 
     def do_prepare(self, call: str, case: str, addresses: int) -> dict[str, Any]:

@@ -116,9 +116,9 @@ class Exercise:
     target : float
         For ``tune``: the cost or time of the baseline divided by the answer's must reach this.
     grader : callable
-        ``grader(answer, result, run)`` judges an answer all by itself (the capstone): it adds to ``result.says`` and may
-        set ``result.points``, for a part of the points; ``run`` is :func:`course.practice.sandbox.run`, or works as it
-        does. Then nothing of the above is needed but `behaviour`.
+        ``grader(answer, result, run)`` judges an answer all by itself (the capstone): it adds to ``result.says`` and
+        may set ``result.points``, for a part of the points; ``run`` is :func:`course.practice.sandbox.run`, or works
+        as it does. Then nothing of the above is needed but `behaviour`.
 
     Raises
     ------
