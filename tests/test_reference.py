@@ -38,10 +38,10 @@ def test_every_formula_is_on_the_sheet():
 
 def test_a_formula_is_what_its_documentation_says():
     found = formula_of(models.usl)
-    assert found.tex == (r"X(n) = \frac{\gamma \, n}{1 + \alpha (n - 1) + \beta \, n (n - 1)}",)
+    assert found.tex == (r"X(m) = \frac{\gamma \, m}{1 + \sigma (m - 1) + \kappa \, m (m - 1)}",)
     assert [name for name, _ in found.symbols] == ["workers", "rate", "contention", "coherency"]
     assert found.chapters == (1, 17)
-    assert found.notes == "Amdahl's law where β = 0, with α the serial fraction."
+    assert found.notes == "Amdahl's law where κ = 0, with σ the serial fraction f."
     assert "Guerrilla Capacity Planning" in found.references
 
 
