@@ -134,7 +134,7 @@ def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarra
 def halfin_whitt(quality: ArrayLike) -> Number:
     r"""Return the probability of waiting under square-root staffing as the system grows.
 
-    .. math:: P = \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
+    .. math:: P(W > 0) \to \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
 
     Parameters
     ----------
