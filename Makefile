@@ -28,7 +28,7 @@ IN_PAIRS := -p tests.conftest -n logical --maxprocesses 2 --dist loadfile --no-l
 	notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions $(SENSITIVE:%=--ignore=%)
 ALONE := $(SENSITIVE) tests/measured tests/browser/test_whole_chapter.py
 
-.PHONY: help lab check test quick bench fidelity notebooks setup clean
+.PHONY: help lab check test quick bench fidelity notebooks book setup clean
 
 help:
 	@echo 'make lab         the course in JupyterLab, in your own copy of the notebooks'
@@ -37,6 +37,7 @@ help:
 	@echo 'make quick       the same without notebooks, browser and whatever measures (3 minutes)'
 	@echo 'make bench       the benchmarks: ours against a peer'
 	@echo 'make fidelity    whatif, and the simulated Dask, against the real one on this machine (20 minutes)'
+	@echo 'make book        the course as web pages, to be read without Python: build/book/index.html'
 	@echo 'make notebooks   make the exercises from the solutions; execute every notebook anew'
 	@echo 'make clean       remove .venv'
 
@@ -64,7 +65,11 @@ fidelity: setup
 
 notebooks: setup
 	@"$(RUN)" -m course.notebook exercises
+	@"$(RUN)" -m course.notebook reference
 	@"$(RUN)" -m course.notebook $(ARGS)
+
+book: setup
+	@"$(RUN)" -m course.book $(ARGS)
 
 clean:
 	rm -rf .venv
@@ -91,4 +96,4 @@ setup:
 		"$(PYTHON)" -m venv --clear .venv && pwd > .venv/folder || exit 1; \
 	fi; \
 	echo 'Installing the course into .venv (once; a few minutes) ...'; \
-	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench]' && stamp > .venv/installed
+	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book]' && stamp > .venv/installed

@@ -4,6 +4,8 @@
     executes and stores notebooks (all but the exercises, when none is named; a number names a chapter).
 ``python -m course.notebook exercises``
     makes ``notebooks/exercises/`` from ``notebooks/solutions/``.
+``python -m course.notebook reference``
+    makes the glossary and the formula sheet from the table of terms and from the documentation of the models.
 ``python -m course.notebook normalise NOTEBOOK…``
     only tidies a file, without running it.
 
@@ -264,15 +266,19 @@ def write(notebook: NotebookNode, path: Path) -> bool:
 
 
 def keep_measured(new: NotebookNode, old: NotebookNode) -> NotebookNode:
-    """Return `new` with the measured numbers of `old` where the code is the same and so is all other output.
+    """Return `old` if all that differs in `new` are tables of what was measured, else `new`.
 
-    So making a notebook again does not change its file because a scoreboard measured 0.41 in place of 0.40 s.
+    So making a notebook again does not change its file because a scoreboard measured 0.41 in place of 0.40 s. A page is of
+    one run: where anything else changed, the tables are the new ones, too.
     """
     if [cell.source for cell in new.cells] != [cell.source for cell in old.cells]:
         return new
+    pairs = zip(new.cells, old.cells, strict=True)
+    if any(_without_measured(cell) != _without_measured(before) for cell, before in pairs):
+        return new
     kept = copy.deepcopy(new)
     for cell, before in zip(kept.cells, old.cells, strict=True):
-        if cell.cell_type == "code" and _without_measured(cell) == _without_measured(before):
+        if cell.cell_type == "code":
             cell.outputs = before.get("outputs", [])
     return kept
 
@@ -418,6 +424,17 @@ def make_exercises(root: Path = ROOT) -> list[Path]:
     return changed
 
 
+def make_reference(root: Path = ROOT) -> list[Path]:
+    """Write the glossary and the formula sheet, which are to be executed then; return their files."""
+    from course.reference.pages import FORMULAS, GLOSSARY, formula_page, glossary_page
+    from course.syllabus import chapters
+
+    files = {chapter.number: root / chapter.file for chapter in chapters()}
+    for number, page in ((GLOSSARY, glossary_page()), (FORMULAS, formula_page())):
+        write(normalise(page), files[number])
+    return [files[GLOSSARY], files[FORMULAS]]
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 
@@ -478,7 +495,8 @@ def make(path: Path, timeout: float = 600.0) -> bool:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0 when every notebook could be made."""
     parser = argparse.ArgumentParser(prog="python -m course.notebook", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="exercises | normalise NOTEBOOK… | NOTEBOOK…")
+    names = "exercises | reference | normalise NOTEBOOK… | NOTEBOOK…"
+    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help=names)
     parser.add_argument("--timeout", type=float, default=600.0, metavar="S", help="seconds for one cell (600)")
     given = parser.parse_args(arguments)
     failed = 0
@@ -492,7 +510,7 @@ def main(arguments: list[str] | None = None) -> int:
                 notebook = normalise(nbformat.read(path, as_version=4))
                 write(add_nbgrader(notebook) if is_solution(path) else notebook, path)
             return 0
-        paths = find_notebooks(given.names)
+        paths = make_reference() if given.names == ["reference"] else find_notebooks(given.names)
     except NotebookError as error:
         print(error, file=sys.stderr)
         return 1

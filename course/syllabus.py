@@ -1,18 +1,26 @@
 """The chapters of the course: what each asks, what it teaches, what it builds on, how long it takes.
 
-The facts are in ``data/chapters.csv``; the map and the tables of chapter 00 are made from them.
+The facts are in ``data/chapters.csv``; the map and the tables of chapter 00 are made from them. How long a chapter
+takes to read is counted (`counted_minutes`).
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from course.datafiles import data_file
 
 STATUSES = ("written", "planned")
+
+# The pace of a reader who works through a page: slower than that of who only reads, for sentences are held against
+# formulas, figures and outputs. Our assumption.
+WORDS_A_MINUTE = 130
+LINES_OF_CODE_A_MINUTE = 20
+MINUTES_A_FORMULA = MINUTES_A_FIGURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Chapter:
     prerequisites : tuple of int
         Numbers of the chapters that it builds on.
     reading_minutes, exercise_minutes : int
-        What is planned for, of a chapter that is not written yet.
+        As planned, of a chapter that is not written yet; 0 for what is looked up, and for a chapter without exercises.
     status : str
         ``"written"`` or ``"planned"``.
     """
@@ -117,6 +125,33 @@ def read(lines: Iterable[str]) -> tuple[Chapter, ...]:
     return tuple(sorted(found, key=lambda chapter: chapter.number))
 
 
+def counted_minutes(cells: Iterable[Mapping]) -> float:
+    """Return how long it takes to read the cells of a notebook: its words, lines of code, formulas and figures.
+
+    Parameters
+    ----------
+    cells : iterable of dict
+        As `nbformat` reads them. A figure is a cell whose output holds a picture: an explorer, too.
+
+    Examples
+    --------
+    >>> counted_minutes([{"cell_type": "markdown", "source": "word " * 260 + "$$a = b$$"}])
+    2.5
+    """
+    minutes = 0.0
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            prose, formulas = re.subn(r"\$\$.*?\$\$", " ", cell["source"], flags=re.DOTALL)
+            # A formula in a line, and a link, is read as one word.
+            prose = re.sub(r"\$[^$]*\$|(?<=\])\([^)]*\)", "x ", prose)
+            minutes += len(re.findall(r"\w[\w’'-]*", prose)) / WORDS_A_MINUTE + formulas * MINUTES_A_FORMULA
+        elif cell["cell_type"] == "code":
+            lines = [line for line in cell["source"].splitlines() if line.strip()]
+            pictures = any("image/png" in output.get("data", {}) for output in cell["outputs"])
+            minutes += len(lines) / LINES_OF_CODE_A_MINUTE + pictures * MINUTES_A_FIGURE
+    return minutes
+
+
 def chapter_table() -> str:
     """Return all chapters as a table in Markdown; those that exist are links.
 
@@ -129,14 +164,20 @@ def chapter_table() -> str:
     for chapter in chapters():
         before = " ".join(f"{number:02d}" for number in chapter.prerequisites) or "–"
         minutes = f"{chapter.reading_minutes}\N{NO-BREAK SPACE}+\N{NO-BREAK SPACE}{chapter.exercise_minutes}"
+        minutes = minutes if chapter.reading_minutes else "–"
         lines.append(
             f"| {chapter.link} | {chapter.question} | {before} | {minutes if chapter.written else '*planned*'} |"
         )
     return "\n".join(lines)
 
 
-def concept_table() -> str:
+def concept_table(folder: str = "") -> str:
     """Return the concepts and the chapters that teach them, as a table in Markdown.
+
+    Parameters
+    ----------
+    folder : str
+        From where the table stands to the notebooks, with a slash at its end.
 
     Examples
     --------
@@ -149,8 +190,8 @@ def concept_table() -> str:
             where.setdefault(concept, []).append(chapter)
     lines = ["| concept | taught in |", "| --- | --- |"]
     for concept, taught in where.items():
-        links = [chapter.link if len(taught) == 1 else _short(chapter) for chapter in taught]
-        lines.append(f"| {concept} | {', '.join(links)} |")
+        links = ", ".join(chapter.link if len(taught) == 1 else _short(chapter) for chapter in taught)
+        lines.append(f"| {concept} | {links.replace('](', f']({folder}')} |")
     return "\n".join(lines)
 
 

@@ -186,7 +186,7 @@ def kernel(page: Page) -> list[str]:
 
 
 def relative_links(page: Page) -> list[str]:
-    """Each relative link leads to a file, and its anchor to a heading there."""
+    """Each relative link leads to a file that learners have, and its anchor to a heading there."""
     found = []
     for k, cell in page.cells("markdown"):
         for _, _, target in links(cell.source):
@@ -200,6 +200,8 @@ def relative_links(page: Page) -> list[str]:
             file = (page.path.parent / name) if name else page.path
             if not file.exists():
                 found.append(f"cell {k}: the link {target} leads to no file")
+            elif not file.resolve().is_relative_to(page.root.resolve()):
+                found.append(f"cell {k}: the link {target} leads out of the notebooks; a learner's copy has no more")
             elif anchor and file.suffix == ".ipynb" and anchor not in anchors(Page(file, page.root)):
                 found.append(f"cell {k}: {name or 'this page'} has no heading for #{anchor}")
     return found

@@ -215,6 +215,7 @@ BROKEN = [
     ("chapter", "relative_links", _say("[x](97-before.ipynb#Nothing)"), "#Nothing"),
     ("chapter", "relative_links", _say("[x](#Nothing)"), "#Nothing"),
     ("chapter", "relative_links", _say("[x](/etc/hosts)"), "not relative"),
+    ("chapter", "relative_links", _say("[x](../..)"), "leads out"),
     ("chapter", "relative_links", _say("![a picture](nowhere.png)"), "no file"),
     ("chapter", "picture_text", _say("![](97-before.ipynb)"), "no alternative"),
     ("chapter", "executed", lambda nb: nb.cells[8].update(execution_count=None), "not run"),

@@ -5,9 +5,17 @@ import shlex
 from pathlib import Path
 
 from course.cli import parser
-from course.syllabus import chapters
+from course.syllabus import chapters, concept_table
 
 ROOT = Path(__file__).parents[1]
+SECTIONS = (
+    "Background",
+    "Core concepts and how they connect",
+    "Algorithms, operational steps and formulas",
+    "Code examples explained in detail",
+    "Future trends and challenges",
+    "Frequently asked questions, glossary, formulas",
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -20,13 +28,22 @@ def test_its_table_names_every_chapter_and_links_the_written_ones():
             assert f"| {name} |" in README
 
 
-def test_its_table_names_every_concept_beside_its_chapters():
-    pattern = re.compile(r"^\|[^|]*\| \[?(\d\d) [^|]*\| ([^|]*)\|$", re.MULTILINE)
-    rows = {int(row[1]): row[2] for row in pattern.finditer(README)}
-    assert set(rows) == set(range(28))
-    for chapter in chapters():
-        for concept in chapter.concepts:
-            assert concept.split(" (")[0] in rows[chapter.number], f"{concept} of chapter {chapter.number}"
+def test_its_parts_are_the_sections_of_the_outline_in_order():
+    rows = re.findall(r"^\| ?([^|]*)\| \[?(\d\d) [^|]*\|[^|]*\|$", README, re.MULTILINE)
+    assert [int(number) for _, number in rows] == list(range(28))
+    begins = {part.strip(): chapters()[int(number)].file.split("/")[0][0] for part, number in rows if part.strip()}
+    assert list(begins) == [f"{number} {name}" for number, name in enumerate(SECTIONS, start=1)]
+    assert list(begins.values()) == list("123456")
+
+
+def test_its_table_of_concepts_is_made_from_the_chapters_which_define_them():
+    assert concept_table("notebooks/") in README, "replace it by course.syllabus.concept_table('notebooks/')"
+    for concept in {concept for chapter in chapters() for concept in chapter.concepts}:
+        name, chinese = re.fullmatch(r"(.*) \((.*)\)", concept).groups()
+        taught = [chapter for chapter in chapters() if concept in chapter.concepts and chapter.written]
+        mark = re.compile(rf"\*\*{name}\*\* \({chinese}\)", re.IGNORECASE)
+        texts = [(ROOT / "notebooks" / chapter.file).read_text(encoding="utf-8") for chapter in taught]
+        assert sum(bool(mark.search(text)) for text in texts) == 1, f"{concept} is defined in one of its chapters"
 
 
 def test_its_links_and_pictures_are_there():

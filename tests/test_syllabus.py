@@ -6,12 +6,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course.syllabus import chapter_table, chapters, concept_table, read
+from course.practice.exercises import exercises_of
+from course.syllabus import chapter_table, chapters, concept_table, counted_minutes, read
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 HEAD = "number,file,title,part,question,concepts,prerequisites,reading_minutes,exercise_minutes,status"
 LINE = "3,x.ipynb,Title,Part,Why?,one (一); two (二),0 1,45,90,planned"
 WRITTEN = [chapter for chapter in chapters() if chapter.written]
+READ = [chapter for chapter in WRITTEN if chapter.part != "Appendix"]
+LOOKED_UP = [chapter for chapter in WRITTEN if chapter.part == "Appendix"]
 # The names of the source text's concepts, all of which the course must teach.
 CONCEPTS = """
     computing model, storage model, task-scheduling model, strategy, algorithm, protocol, framework, platform, system,
@@ -41,7 +44,32 @@ def test_a_chapter_is_written_exactly_if_its_notebook_is_there():
     assert {chapter.file for chapter in WRITTEN} == files, "set file and status in data/chapters.csv"
 
 
-@pytest.mark.parametrize("chapter", WRITTEN, ids=lambda chapter: chapter.file)
+def named(chapters):
+    return pytest.mark.parametrize("chapter", chapters, ids=lambda chapter: chapter.file)
+
+
+@named(LOOKED_UP)
+def test_the_head_of_what_is_looked_up_says_the_same(chapter):
+    text = nbformat.read(NOTEBOOKS / chapter.file, as_version=4).cells[0].source
+    assert text.startswith(f"# {chapter.number:02d} · {chapter.title}\n\n**{chapter.question}**\n")
+
+
+@named(READ)
+def test_the_minutes_of_a_chapter_are_counted(chapter):
+    counted = counted_minutes(nbformat.read(NOTEBOOKS / chapter.file, as_version=4).cells)
+    assert chapter.reading_minutes % 5 == 0
+    assert abs(chapter.reading_minutes - counted) < 4, f"{counted:.1f} minutes are counted"
+    assert chapter.exercise_minutes == sum(each.minutes for each in exercises_of(chapter.number))
+
+
+def test_what_is_counted():
+    markdown = {"cell_type": "markdown", "source": "[one](two.ipynb) three $a b c$ x-y\n\n$$a\nb$$"}
+    code = {"cell_type": "code", "source": "a = 1\n\nb = 2", "outputs": [{"data": {"image/png": "..."}}, {}]}
+    assert counted_minutes([markdown]) == pytest.approx(5 / 130 + 0.5)
+    assert counted_minutes([code]) == pytest.approx(2 / 20 + 0.5)
+
+
+@named(READ)
 def test_the_head_of_a_chapter_says_the_same(chapter):
     title, cells, text = head(chapter)
     assert title == f"# {chapter.number:02d} · {chapter.title}"

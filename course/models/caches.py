@@ -16,14 +16,14 @@ Number = float | np.ndarray
 def zipf(items: int, exponent: float) -> np.ndarray:
     r"""Return the popularity of items by Zipf's law, the most popular first; it sums to 1. Shape (items,).
 
-    .. math:: p_i = i^{-s} \Big/ \sum_{j=1}^{n} j^{-s}
+    .. math:: p_i = i^{-z} \Big/ \sum_{j=1}^{n} j^{-z}
 
     Parameters
     ----------
     items : int
         n, 1 to 10 million.
     exponent : float
-        s ≥ 0. With 0 all are equally popular; web requests have about 0.6 to 0.9, words of a text about 1.
+        z ≥ 0. With 0 all are equally popular; web requests have about 0.6 to 0.9, words of a text about 1.
 
     Returns
     -------

@@ -23,12 +23,12 @@ Number = float | np.ndarray
 def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> Number:
     r"""Return the seconds from sending a message to having received all of it.
 
-    .. math:: T = \alpha + n \beta, \qquad \beta = 1 / \text{bandwidth}
+    .. math:: T = \alpha + s \beta, \qquad \beta = 1 / \text{bandwidth}
 
     Parameters
     ----------
     size : float or array
-        n, bytes.
+        s, bytes.
     latency : float or array
         α, seconds.
     bandwidth : float or array
@@ -53,7 +53,8 @@ def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> N
 
     Notes
     -----
-    Half of the bandwidth is reached at a size of latency × bandwidth (Hockney's n½). Chapters 03 and 15.
+    Half of the bandwidth is reached at a size of latency × bandwidth (Hockney's n½, s½ in chapter 15).
+    Chapters 03 and 15.
 
     References
     ----------
@@ -65,18 +66,18 @@ def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> N
 def bsp_time(work: ArrayLike, h: ArrayLike, gap: ArrayLike, latency: ArrayLike) -> Number:
     r"""Return the time of one superstep of the BSP model; the sum over an array of supersteps is the program's.
 
-    .. math:: T = w + h g + l
+    .. math:: T = w + u g + b
 
     Parameters
     ----------
     work : float or array
-        w, the longest that any processor computes.
+        w, the longest that any worker computes.
     h : float or array
-        The most words that any processor sends or receives.
+        u, the most words that any worker sends or receives (h in the literature).
     gap : float or array
         g, time for each word when all communicate.
     latency : float or array
-        l, time of the barrier that ends the superstep.
+        b, time of the barrier that ends the superstep (l in the literature).
 
     Returns
     -------
@@ -125,6 +126,8 @@ class LogPBroadcast:
 
 def logp(processors: int, latency: float, overhead: float, gap: float) -> LogPBroadcast:
     r"""Return the fastest broadcast in the LogP model: who has the message sends it on, without a pause.
+
+    .. math:: \text{arrival} = t + 2 o + L, \qquad \text{next send} = t + \max(g, o)
 
     A message that is sent at time t arrives at t + 2o + L; the next can be sent at t + max(g, o).
 
@@ -194,7 +197,7 @@ def tree_reduce_time(
 ) -> Number:
     r"""Return the seconds to combine one partial result of each worker in a tree.
 
-    .. math:: T = \sum_{\text{levels}} \left[o + \alpha + (f_i - 1)(n \beta + c)\right], \quad
+    .. math:: T = \sum_{\text{levels}} \left[o + \alpha + (f_i - 1)(s \beta + c)\right], \quad
               f_i = \min(f, r_i), \quad r_{i+1} = \lceil r_i / f \rceil, \quad r_0 = p
 
     Parameters
@@ -202,7 +205,7 @@ def tree_reduce_time(
     workers : int or array
         p: so many partial results, one on each worker.
     size : float or array
-        n, bytes of a partial result, and of what several are combined to.
+        s, bytes of a partial result, and of what several are combined to.
     latency, bandwidth : float or array
         α and 1/β.
     fan_in : int or array
@@ -233,7 +236,7 @@ def tree_reduce_time(
     -----
     A task runs where one of its inputs is and asks for the others at the same time: the latency is paid once a level,
     but the bytes come one after another through one link. With f = 2 and no overhead it is the binomial tree,
-    ⌈lg p⌉ (α + nβ + c). Chapter 15.
+    ⌈lg p⌉ (α + sβ + c). Chapter 15.
 
     References
     ----------
@@ -292,7 +295,7 @@ def best_fan_in(
     r"""Return the fan-in with which `tree_reduce_time` is shortest.
 
     .. math:: f (\ln f - 1) = \frac{A}{B} - 1, \qquad f = e^{1 + W((A/B - 1) / e)},
-              \qquad A = o + \alpha, \quad B = n \beta + c
+              \qquad A = o + \alpha, \quad B = s \beta + c
 
     Parameters
     ----------
@@ -349,7 +352,7 @@ def best_fan_in(
 
 
 def _group(workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> tuple[np.ndarray, ...]:
-    """Return p, α, the time nβ of all bytes, and ⌈lg p⌉."""
+    """Return p, α, the time sβ of all bytes, and ⌈lg p⌉."""
     workers = count("workers", workers)
     transfer = amount("size", size) / speed("bandwidth", bandwidth)
     return workers, amount("latency", latency), transfer, np.ceil(np.log2(workers))
@@ -362,19 +365,19 @@ def _unknown(algorithm: object, known: tuple[str, ...]) -> ValueError:
 def broadcast_time(
     workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike, algorithm: str = "binomial"
 ) -> Number:
-    r"""Return the seconds until all workers have the n bytes that one of them had.
+    r"""Return the seconds until all workers have the s bytes that one of them had.
 
     .. math::
-        \text{flat:} \; (p - 1)(\alpha + n\beta) \qquad
-        \text{binomial:} \; \lceil \lg p \rceil (\alpha + n\beta) \qquad
-        \text{scatter\_allgather:} \; (\lceil \lg p \rceil + p - 1)\,\alpha + 2 \, \tfrac{p - 1}{p} \, n\beta
+        \text{flat:} \; (p - 1)(\alpha + s\beta) \qquad
+        \text{binomial:} \; \lceil \lg p \rceil (\alpha + s\beta) \qquad
+        \text{scatter\_allgather:} \; (\lceil \lg p \rceil + p - 1)\,\alpha + 2 \, \tfrac{p - 1}{p} \, s\beta
 
     Parameters
     ----------
     workers : int or array
         p, with the one that has it.
     size : float or array
-        n, bytes.
+        s, bytes.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -418,18 +421,18 @@ def broadcast_time(
 def all_gather_time(
     workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike, algorithm: str = "ring"
 ) -> Number:
-    r"""Return the seconds until all workers have all n bytes, of which each had n / p.
+    r"""Return the seconds until all workers have all s bytes, of which each had s / p.
 
     .. math::
-        \text{ring:} \; (p - 1)\,\alpha + \tfrac{p - 1}{p} \, n\beta \qquad
-        \text{recursive\_doubling:} \; \lceil \lg p \rceil \,\alpha + \tfrac{p - 1}{p} \, n\beta
+        \text{ring:} \; (p - 1)\,\alpha + \tfrac{p - 1}{p} \, s\beta \qquad
+        \text{recursive\_doubling:} \; \lceil \lg p \rceil \,\alpha + \tfrac{p - 1}{p} \, s\beta
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of all parts together.
+        s, bytes of all parts together.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -470,19 +473,19 @@ def all_reduce_time(
     algorithm: str = "ring",
     combine_rate: ArrayLike | None = None,
 ) -> Number:
-    r"""Return the seconds until all workers have the sum of the vectors of n bytes that each of them had.
+    r"""Return the seconds until all workers have the sum of the vectors of s bytes that each of them had.
 
     .. math::
-        \text{recursive\_doubling:} &\; \lg p \,(\alpha + n\beta + n\gamma) \\
-        \text{ring:} &\; 2 (p - 1)\,\alpha + \tfrac{p - 1}{p} \, n \,(2\beta + \gamma) \\
-        \text{rabenseifner:} &\; 2 \lg p \,\alpha + \tfrac{p - 1}{p} \, n \,(2\beta + \gamma)
+        \text{recursive\_doubling:} &\; \lg p \,(\alpha + s\beta + c) \\
+        \text{ring:} &\; 2 (p - 1)\,\alpha + \tfrac{p - 1}{p} \,(2 s\beta + c) \\
+        \text{rabenseifner:} &\; 2 \lg p \,\alpha + \tfrac{p - 1}{p} \,(2 s\beta + c)
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of each vector.
+        s, bytes of each vector.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -490,7 +493,7 @@ def all_reduce_time(
         sums a part of the vectors (reduce-scatter), then all gather the parts, around a ring or by halving and
         doubling.
     combine_rate : float or array, optional
-        1/γ, bytes a second that a worker adds up; without limit if left out.
+        s / c, bytes a second that a worker adds up; c, the seconds to combine two vectors, is 0 if left out.
 
     Returns
     -------
@@ -510,8 +513,8 @@ def all_reduce_time(
     Notes
     -----
     If p is no power of two, the first and the last formula are those of the largest power of two below it, and two
-    messages more: the workers that are too many hand their vectors in (α + nβ + nγ), and get the result back (α + nβ).
-    The ring needs the fewest bytes with any p: each worker sends less than 2n, however many there are. Chapter 15.
+    messages more: the workers that are too many hand their vectors in (α + sβ + c), and get the result back (α + sβ).
+    The ring needs the fewest bytes with any p: each worker sends less than 2s, however many there are. Chapter 15.
     Source: as `broadcast_time`.
     """
     known = ("recursive_doubling", "ring", "rabenseifner")
@@ -540,19 +543,19 @@ def shuffle_time(
     r"""Return the seconds of an all-to-all: every worker sends every other worker its part of the data.
 
     .. math::
-        \text{pairwise:} \; m (p - 1)\,\alpha + \frac{p - 1}{p} \cdot \frac{n}{p} \, \beta \qquad
-        \text{bruck:} \; \lceil \lg p \rceil \left(\alpha + \frac{n}{2p} \, \beta\right)
+        \text{pairwise:} \; k (p - 1)\,\alpha + \frac{p - 1}{p} \cdot \frac{D}{p} \, \beta \qquad
+        \text{bruck:} \; \lceil \lg p \rceil \left(\alpha + \frac{D}{2p} \, \beta\right)
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of all the data, spread evenly over the workers before and after.
+        D, bytes of all the data, spread evenly over the workers before and after.
     latency, bandwidth : float or array
         α, and 1/β of each worker's link.
     messages : int or array
-        m, messages in which a worker sends to another what it has for it: 1 if it collects them, as many as it has
+        k, messages in which a worker sends to another what it has for it: 1 if it collects them, as many as it has
         pairs of input and output partitions if not. Only ``pairwise``.
     algorithm : str
         ``pairwise``: directly to the one who needs it. ``bruck``: in rounds, several parts in each message, passed on
@@ -594,20 +597,20 @@ def shuffle_tasks(partitions: int, max_branch: int = 32) -> tuple[int, int]:
     r"""Return the tasks of a shuffle that is made of tasks, and of one whose workers send each other what they have.
 
     .. math::
-        \text{tasks:} \; s \, k^s (k + 2), \quad s = \lceil \log_b n \rceil, \; k = \lceil n^{1/s} \rceil
-        \qquad \text{peer to peer:} \; 2n + 1
+        \text{tasks:} \; j \, b^j (b + 2), \quad j = \max(1, \lceil \log_{b_{\max}} n \rceil), \quad
+        b = \lceil n^{1/j} \rceil \qquad \text{peer to peer:} \; 2n + 1
 
     Parameters
     ----------
     partitions : int
         n, of the input and of the output; at least 1.
     max_branch : int
-        b, pieces that one task cuts its partition into at most; more partitions take several stages. At least 2.
+        The largest b, pieces that one task cuts its partition into; more partitions take several stages. At least 2.
 
     Returns
     -------
     tasks : int
-        Of the shuffle made of tasks: cut, pick and join in each of s stages.
+        Of the shuffle made of tasks: cut, pick and join in each of j stages.
     peers : int
         Of the shuffle from worker to worker: n that send, a barrier, and n that hand over what came.
 
@@ -623,13 +626,13 @@ def shuffle_tasks(partitions: int, max_branch: int = 32) -> tuple[int, int]:
 
     Notes
     -----
-    Of Dask's two methods, as counted in version 2026.8: exact in one stage, and in several if n is kˢ; otherwise within
+    Of Dask's two methods, as counted in version 2026.8: exact in one stage, and in several if n is bʲ; otherwise within
     some per cent (pieces that nobody needs are left out). The tasks that make the input and use the output are not in
     it. Chapter 15.
     """
-    n, b = int(scalar("partitions", partitions, count)), int(scalar("max_branch", max_branch, count, low=2))
+    n, most = int(scalar("partitions", partitions, count)), int(scalar("max_branch", max_branch, count, low=2))
     stages = 1
-    while b**stages < n:
+    while most**stages < n:
         stages += 1
     pieces = max(round(n ** (1 / stages)), 1)
     pieces += pieces**stages < n

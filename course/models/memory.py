@@ -33,7 +33,7 @@ def keep_or_make(
 ) -> Keeping:
     r"""Return the seconds of using a result several times, if it is kept and if it is made again.
 
-    .. math:: T_\text{kept} = V \tau + x \left(\frac{w}{\beta_w} + \frac{u - 1}{\beta_r}\right), \quad
+    .. math:: T_\text{kept} = V \tau + x \left(w \beta_w + (u - 1) \beta_r\right), \quad
               T_\text{again} = u V \tau, \quad x = \max(V - R, 0)
 
     Parameters
@@ -47,10 +47,10 @@ def keep_or_make(
     make : float
         τ, to make a byte of it [s/byte]: loading, decoding, computing.
     write, read : float
-        β, of the disk, with packing and unpacking [bytes/s].
+        1 / β_w and 1 / β_r, of the disk, with packing and unpacking [bytes/s].
     rewrites : bool
         Whether what comes back from disk loses its copy there, and so is written for each later use (w = u - 1), as
-        Dask's `SpillBuffer` does; else it is written once (w = 1, or 0 if it is used only once).
+        Dask's `SpillBuffer` does and chapter 22 counts; else it is written once (w = 1, or 0 if it is used only once).
 
     Returns
     -------

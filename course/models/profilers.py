@@ -110,7 +110,11 @@ def samples_for_share(share: ArrayLike, error: ArrayLike, level: float = 0.95) -
 
 
 def share_interval(hits: int, samples: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval in which the true share lies, as a sampling profiler that saw it so often can say.
+    r"""Return the interval in which the true share lies, as a sampling profiler that saw it so often can say.
+
+    .. math::
+        \frac{\hat p + \frac{z^2}{2n} \pm z \sqrt{\frac{\hat p (1 - \hat p)}{n} + \frac{z^2}{4 n^2}}}
+        {1 + \frac{z^2}{n}}
 
     Wilson's interval: the shares from which what was seen differs by no more than z of *their* standard errors. It is
     not empty where nothing was seen: a function that no sample found may still take some of the time.
@@ -118,11 +122,12 @@ def share_interval(hits: int, samples: int, level: float = 0.95) -> tuple[float,
     Parameters
     ----------
     hits : int
-        Samples that found the function.
+        Samples that found the function, n p̂.
     samples : int
-        All samples.
+        All samples, n.
     level : float
-        How often such an interval holds the share, about; at most 1 - 1e-12.
+        How often such an interval holds the share, about; at most 1 - 1e-12. It gives z, the quantile of the normal
+        distribution that leaves half of the rest above it: 1.96 for 0.95.
 
     Returns
     -------

@@ -21,7 +21,9 @@ def servers_for(
     mean_wait: float | None = None,
     wait_probability: float | None = None,
 ) -> int:
-    """Return the fewest servers with which an M/M/c queue keeps one objective.
+    r"""Return the fewest servers with which an M/M/c queue keeps one objective.
+
+    .. math:: c^* = \min \, \{ c > a : \text{the objective holds in M/M/} c \}, \quad a = \lambda / \mu
 
     Parameters
     ----------
@@ -94,6 +96,8 @@ def servers_for(
 def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarray:
     r"""Return the servers by the square-root rule: load + quality × √load, rounded up.
 
+    .. math:: c = \left\lceil a + \beta \sqrt{a} \, \right\rceil
+
     Parameters
     ----------
     load : float or array
@@ -130,7 +134,7 @@ def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarra
 def halfin_whitt(quality: ArrayLike) -> Number:
     r"""Return the probability of waiting under square-root staffing as the system grows.
 
-    .. math:: P = \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
+    .. math:: P(W > 0) \to \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
 
     Parameters
     ----------

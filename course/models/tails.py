@@ -25,14 +25,14 @@ Tail = Callable[[np.ndarray], ArrayLike]
 def fan_out_probability(slow_probability: ArrayLike, requests: ArrayLike) -> Number:
     r"""Return the probability that at least one of many requests is slow, and with it the user who waits for them all.
 
-    .. math:: P = 1 - (1 - p)^n
+    .. math:: P_k = 1 - (1 - q)^k
 
     Parameters
     ----------
     slow_probability : float or array
-        p, of one request.
+        q, of one request.
     requests : int or array
-        n, that are sent at once, to servers that are slow independently of each other.
+        k, that are sent at once, to servers that are slow independently of each other.
 
     Returns
     -------
@@ -58,19 +58,19 @@ def fan_out_probability(slow_probability: ArrayLike, requests: ArrayLike) -> Num
     slow = number("slow_probability", slow_probability, low=0, high=1)
     requests = count("requests", requests, low=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        # By logarithms, since 1 − p rounds to 1 for a rare event.
+        # By logarithms, since 1 − q rounds to 1 for a rare event.
         return plain(np.where(requests == 0, 0.0, -np.expm1(requests * np.log1p(-slow))))
 
 
 def fan_out_quantile(q: ArrayLike, requests: ArrayLike) -> Number:
-    r"""Return which quantile of one request is the q-quantile of the slowest of many: :math:`q^{1/n}`.
+    r"""Return which quantile of one request is the u-quantile of the slowest of many: :math:`u^{1/k}`.
 
     Parameters
     ----------
     q : float or array
-        The quantile of all together, in [0, 1].
+        u, the quantile of all together, in [0, 1].
     requests : int or array
-        n, that are sent at once.
+        k, that are sent at once.
 
     Returns
     -------
@@ -201,12 +201,14 @@ def hedged_tail(time: ArrayLike, survival: Tail, delay: ArrayLike) -> Number:
 
 
 def hedged_extra(survival: Tail, delay: ArrayLike) -> Number:
-    """Return the share of extra requests that hedging sends: of those without an answer after the delay.
+    r"""Return the share of extra requests that hedging sends: of those without an answer after the delay.
+
+    .. math:: S(d) = P(T > d)
 
     Parameters
     ----------
     survival, delay
-        As in `hedged_tail`. A delay at the 95th percentile sends 5 % more.
+        P(T > ·) and d, as in `hedged_tail`. A delay at the 95th percentile sends 5 % more.
 
     Returns
     -------
@@ -280,14 +282,16 @@ def tied_tail(time: ArrayLike, wait_survival: Tail, copies: int = 2) -> Number:
 
 
 def tail_quantile(q: ArrayLike, survival: Tail) -> Number:
-    """Return the time that a share q of all does not exceed [s], from any tail.
+    r"""Return the time that a share q of all does not exceed [s], from any tail.
+
+    .. math:: t_q = \min \, \{ t : S(t) \le 1 - q \}
 
     Parameters
     ----------
     q : float or array
-        At least 0, and below 1.
+        q, at least 0, and below 1.
     survival : callable
-        The tail: times [s], as an array, ↦ the probabilities of taking longer.
+        S, the tail: times [s], as an array, ↦ the probabilities of taking longer.
 
     Returns
     -------
