@@ -79,7 +79,7 @@ def build(figure: Figure) -> dict[str, Any]:
         "gains": right.plot([], [], color=COLOURS["blue"])[0],
         "point": right.plot([], [], "o", color=COLOURS["ink"], markersize=9, fillstyle="none", markeredgewidth=2)[0],
     }
-    left.legend(loc="upper right")
+    left.legend(loc="center right")
     return artists
 
 
