@@ -118,7 +118,7 @@ explorer = Explorer(
         "load": Float("Load", 0.05, 0.95, 0.25, step=0.01, format=".2f"),
     },
     presets={
-        "Chat, 16 places": {},
+        "Chat, 16 places": {"load": 0.28},
         "Equal lengths": {"scv": 0.0, "load": 0.8},
         "Long tails": {"scv": 4.0},
         "Long tails, cut": {"scv": 4.0, "limit": 3.0},

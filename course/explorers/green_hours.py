@@ -88,7 +88,7 @@ explorer = Explorer(
         "headroom": Float("Headroom", 0.0, 1.0, 0.2, step=0.05, format=".2f"),
     },
     presets={
-        "One job": {},
+        "One job": {"duration": 1.0, "slack": 12.0},
         "A day-long job": {"duration": 24.0, "slack": 24.0},
         "A fleet": {"flexible": 0.3, "headroom": 0.0},
         "All may move": {"flexible": 1.0, "headroom": 0.1},

@@ -92,7 +92,7 @@ explorer = Explorer(
         "days": Choice("Days", [30, 100, 500, 2000, 8000], 500, style="slider"),
     },
     presets={
-        "As in chapter 06": {},
+        "As in chapter 06": {"days": 8000},
         "Nearly equal arms": {"gap": 0.03, "days": 8000},
         "Noisy days": {"spread": 10.0},
         "Overconfident": {"belief": 0.03, "spread": 4.0, "days": 8000},
