@@ -347,7 +347,7 @@ EXERCISES = [
         behaviour="hours of slack that save half of what 24 hours save",
         mistakes={
             "it is no straight line: the first hours help most": 12.0,
-            "you took the cosine of the day as the saving: half of it is not at a quarter of the day": 6.0,
+            "near; a quarter of the day is not where the bracket is one half: solve for it": 6.0,
         },
         hints=(
             "Swing and duration cancel: only the bracket counts.",
