@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from course import models, simulate
+from course.explorers import learners
+from course.practice import chapter24
 
 # ---- barriers
 
@@ -217,3 +219,36 @@ def test_a_bandit_refuses(arguments, says):
 def test_a_bandit_refuses_a_share_above_one():
     with pytest.raises(ValueError, match="explore"):
         simulate.bandit(COSTS, "epsilon", 10, explore=1.5)
+
+
+@pytest.mark.parametrize("preset", ["As in chapter 06", "Noisy days"])
+def test_the_careless_learner_is_ahead_of_ucb_at_first_only(preset):
+    values = {name: control.value for name, control in learners.explorer.controls.items()}
+    values |= learners.explorer.presets[preset]
+    early, late = (learners.compute(**{**values, "days": days})["here"] for days in (500, 8000))
+    assert early["replay"] < early["epsilon"] < early["ucb"]
+    assert late["replay"] < late["thompson"] < late["ucb"] < late["epsilon"]
+
+
+def test_a_learner_is_graded_by_its_bad_worlds():
+    exercise = next(each for each in chapter24.EXERCISES if each.id == "24.9")
+    (case,) = exercise.list_cases("timed")
+
+    def gain(choose):
+        return exercise.cost(case.args, exercise.baseline(*case.args)) / exercise.cost(
+            case.args, exercise.call(choose, *case.args)
+        )
+
+    def ucb(day, tries, means):
+        return day if day < 7 else int(np.argmin(means - 4 * np.sqrt(2 * np.log(day + 1) / np.array(tries))))
+
+    rng = np.random.default_rng(1)
+
+    def thompson(day, tries, means):
+        return day if day < 7 else int(np.argmin(means + 4 * rng.standard_normal(7) / np.sqrt(tries)))
+
+    def tries_of_each(often):  # and never again
+        return lambda day, tries, means: day % 7 if day < 7 * often else int(np.argmin(means))
+
+    assert min(gain(ucb), gain(thompson)) > exercise.target
+    assert max(gain(tries_of_each(often)) for often in (1, 3, 10)) < exercise.target

@@ -120,8 +120,8 @@ explorer = Explorer(
     presets={
         "Chat, 16 places": {"load": 0.28},
         "Equal lengths": {"scv": 0.0, "load": 0.8},
-        "Long tails": {"scv": 4.0},
-        "Long tails, cut": {"scv": 4.0, "limit": 3.0},
+        "Long tails": {"scv": 4.0, "load": 0.15},
+        "Long tails, cut": {"scv": 4.0, "limit": 3.0, "load": 0.15},
         "64 places": {"places": 64, "load": 0.5},
     },
 )

@@ -15,6 +15,8 @@ _RUNS = 5
 _AT = np.unique(np.geomspace(1, _DAYS, 120).astype(int)) - 1
 _SHOWN = {"epsilon": ("ε-greedy", "orange"), "ucb": ("UCB", "blue"), "thompson": ("Thompson", "green"),
           "replay": ("replay", "ink")}  # fmt: skip
+# As in chapter 06: five arms alike, one three times as bad. There, the worst arm's spread is 2.1 times that of the
+# others, and UCB and Thompson sampling are told the largest: so by default they believe in 2.1 times the real spread.
 _MEANS = np.array([1.0, 1.0, 0.0, 1.0, 3.0, 1.0, 1.0])
 _rng = np.random.default_rng(3)
 # Half of the variance of a day is common to all arms: a hard day is hard for each.
@@ -86,15 +88,15 @@ explorer = Explorer(
     finding=finding,
     controls={
         "gap": Float("Gap to the best (s)", 0.02, 5.0, 2.3, log=True),
-        "spread": Float("Spread of a day (s)", 0.1, 10.0, 1.5, log=True),
+        "spread": Float("Spread of a day (s)", 0.1, 10.0, 1.4, log=True),
         "epsilon": Float("ε", 0.0, 0.5, 0.1, step=0.01, format=".2f"),
-        "belief": Float("Believed ÷ real", 0.03, 3.0, 1.0, log=True),
+        "belief": Float("Believed ÷ real", 0.03, 3.0, 2.1, log=True),
         "days": Choice("Days", [30, 100, 500, 2000, 8000], 500, style="slider"),
     },
     presets={
         "As in chapter 06": {"days": 8000},
         "Nearly equal arms": {"gap": 0.03, "days": 8000},
-        "Noisy days": {"spread": 10.0},
+        "Noisy days": {"spread": 7.0, "belief": 1.0},
         "Overconfident": {"belief": 0.03, "spread": 4.0, "days": 8000},
     },
 )

@@ -47,9 +47,9 @@ def shifting_saving(swing: ArrayLike, duration: ArrayLike, slack: ArrayLike) -> 
 
     Notes
     -----
-    The mean over D hours of a cosine is a cosine, smaller by sinc(D/24). Of all phases, the share w/24 has the trough
-    within reach; the others start at the nearer end of their window. Integrated over the phase that gives the bracket.
-    Derived here. Chapter 24.
+    The mean over D hours of a cosine is a cosine whose swing is s sinc(D/24). Of all phases, the share w/24 has the
+    trough within reach; the others start at the better end of their window. Integrated over the phase that gives the
+    bracket. Its derivative, (1 + cos(πw/24)) / 24, is what the next hour of slack is worth. Derived here. Chapter 24.
 
     References
     ----------
