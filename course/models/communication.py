@@ -1,7 +1,7 @@
 """What messages cost: one, and all that a group of workers sends in a broadcast, a reduction, a shuffle or a barrier.
 
 The size of a message is counted in bytes, its latency (α, what every message costs) in seconds, the bandwidth of each
-worker's link (1/β) in bytes a second. Taught in chapters 03, 09 and 15.
+worker's link (1/β) in bytes a second. Taught in chapters 03, 09, 15 and 24.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
-from course.domain import plain, scalar
+from course.domain import number, plain, scalar
 from course.models.quantity import amount, count, positive, speed
 
 Number = float | np.ndarray
@@ -799,3 +800,96 @@ def compression_break_even(
     compress, expand = positive("compress_rate", compress_rate), positive("decompress_rate", decompress_rate)
     least = np.minimum(compress, expand) if pipelined else (1 - 1 / ratio) / (1 / compress + 1 / expand)
     return plain(np.where(ratio > 1, least, 0.0))
+
+
+# ---- between regions
+
+
+def reduce_break_even(reduce_rate: ArrayLike, link_rate: ArrayLike, regions: ArrayLike) -> Number:
+    r"""Return the share to which reducing must shrink data, so that it pays to reduce where they are.
+
+    .. math:: q^* = 1 - \frac{1}{v / w + k}
+
+    Parameters
+    ----------
+    reduce_rate : float or array
+        v, bytes a second at which one region reduces.
+    link_rate : float or array
+        w, bytes a second from each region to the one where the sum is made.
+    regions : int or array
+        k, regions with equally much data.
+
+    Returns
+    -------
+    float or array
+        Reducing first is faster exactly for q < q*, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    >>> reduce_break_even(2e9, 0.5e9, 4)
+    0.875
+
+    Notes
+    -----
+    With D bytes in each region and a latency ℓ, moving all takes ℓ + D/w + k D/v, reducing first
+    D/v + ℓ + q D/w + q k D/v. Subtract: ℓ and D cancel. Derived here; sister of `compression_break_even`. Chapter 24.
+
+    References
+    ----------
+    Pu et al.: Low latency geo-distributed data analytics. SIGCOMM 2015: where to place the data and the tasks.
+    """
+    ratio = positive("reduce_rate", reduce_rate) / positive("link_rate", link_rate)
+    return plain(1 - 1 / (ratio + count("regions", regions)))
+
+
+def local_steps_efficiency(steps: ArrayLike, sites: ArrayLike, variation: ArrayLike, sync: ArrayLike) -> Number:
+    r"""Return the share of time in which sites compute that meet at a barrier only every so many steps.
+
+    .. math:: \frac{K}{K + v \sqrt{K} \, e_k + b}, \qquad e_k = E[\max \text{ of } k \text{ standard normals}]
+
+    Parameters
+    ----------
+    steps : float or array
+        K, steps between two barriers.
+    sites : int or array
+        k.
+    variation : float or array
+        v, coefficient of variation of the time of a step.
+    sync : float or array
+        b, what a barrier costs besides waiting, in mean times of a step.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    Eight sites that exchange for 20 steps' time: each step, every 100 steps, every 500.
+
+    >>> local_steps_efficiency([1, 100, 500], 8, 0.5, 20).round(3)
+    array([0.046, 0.787, 0.933])
+
+    Notes
+    -----
+    The sum of K steps is nearly normal with the standard deviation v √K, so the slowest of k sites is late by v √K e_k.
+    The exchange is amortized as 1/K, waiting for the slowest only as 1/√K. Derived here. Chapter 24.
+
+    References
+    ----------
+    Douillard et al.: DiLoCo: distributed low-communication training of language models. arXiv:2311.08105, 2023.
+    """
+    steps, sites = number("steps", steps, low=1, high=1e15), count("sites", sites, high=1e9)
+    variation, sync = number("variation", variation, low=0, high=1e15), number("sync", sync, low=0, high=1e30)
+    late = np.asarray(expected_maximum(norm(), sites))
+    return plain(steps / (steps + variation * np.sqrt(steps) * np.maximum(late, 0.0) + sync))
