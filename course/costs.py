@@ -83,7 +83,8 @@ def recorded_costs(trace: Trace) -> Costs:
     thread is what it waited for last, the worker had the task already, and the lag is what it needs to go on to the
     next. Where an input is what it waited for last, messages to the scheduler and back lie in between; what these
     tasks lose beyond the usual lag is the *release delay* (its median; of tasks that became ready together the first
-    counts, for the others may have waited for the scheduler, or to be stolen). The *scheduler's overhead* a task, which
+    counts, for the others may have waited for the scheduler, or to be stolen; what was ready when it was submitted
+    waited for the program). The *scheduler's overhead* a task, which
     tasks cannot share, is in every lag; so it is no longer than nearly all of them (their tenth percentile), and no
     longer than the time a task in the stretches in which most tasks were handed out. Where no task waited for a thread,
     as in a chain, all that is lost is taken for messages.
@@ -111,14 +112,15 @@ def recorded_costs(trace: Trace) -> Costs:
         # Its stragglers took the time that they took already.
         return Costs(trace.cluster.replace(stragglers=(0.0, 1.0)), zero, zero, zero, submissions, order)
 
-    free, ready = _thread_free(trace), np.maximum(ready_times(trace), trace.submitted)
+    free, ready = _thread_free(trace), ready_times(trace)
     enabled = np.fmax(free, ready)
     disk, deserialize = (_seconds(trace, kind, enabled, start) for kind in (DISK, DESERIALIZE))
     lag = np.zeros(n)
     lag[ran] = np.maximum(0.0, start - enabled - disk - deserialize - _fetching(trace, enabled, start))[ran]
 
     begin = float(trace.start.min())
-    by_message = ran[(ready[ran] > begin) & ~(free[ran] > ready[ran])]
+    # What was ready when it was submitted waited for the program, and for no message about a result.
+    by_message = ran[(ready[ran] > np.maximum(begin, trace.submitted[ran])) & ~(free[ran] > ready[ran])]
     on_worker = ran[free[ran] > ready[ran]]
     usual = float(lag[on_worker].mean()) if len(on_worker) else 0.0
     overhead = 0.0

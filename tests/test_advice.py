@@ -75,6 +75,14 @@ def test_a_pause_of_the_program_is_told():
     assert "2 occasions" in first.finding
 
 
+def test_batches_that_would_wait_for_each_other_are_not_advised():
+    graph = chain(24, 0.001)
+    graph = graph.replace(names=[f"{'ab'[k % 2]}-{k // 2}" for k in range(24)])  # a, b, a, b, … in turn
+    found = diagnose(run(graph, Cluster(1, scheduler_overhead=0.01)))
+    assert found.limit in ("tiny tasks", "scheduling")
+    assert not any("merge" in each.outcome.changes for each in found.advice)
+
+
 def test_a_perfect_run_needs_only_speed():
     graph = chain(3).replace(names=["load-0", "fit-0", "save-0"])
     asked = {each.outcome.changes for each in diagnose(run(graph, 1)).advice}

@@ -38,6 +38,7 @@ LAYERS = {
     "diagnosis": 2,
     "diagnosis_html": 2,
     "reference": 2,
+    "playbook": 2,
     "replay": 2,
     "plots": 2,
     "explorers": 3,

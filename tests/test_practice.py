@@ -537,6 +537,74 @@ def test_an_interrupt_ends_the_child():
         check("98.1", loop)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process is not told that the one before it ended")
+def test_a_killed_kernel_leaves_no_process_and_no_folder(tmp_path):
+    code = f"""
+from course.practice.sandbox import run
+
+def loop(answer):
+    import subprocess, sys, pathlib
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)", "{tmp_path}"])
+    pathlib.Path("{tmp_path}/begun").touch()
+    while True:
+        pass
+
+run(loop, None, [((), {{}})], limit=60.0)
+"""
+    kernel = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)})
+    _wait_until((tmp_path / "begun").exists)
+    children = psutil.Process(kernel.pid).children(recursive=True)
+    assert len(children) == 2
+    kernel.kill()
+    kernel.wait()
+    _wait_until(lambda: not any(each.is_running() for each in children))
+    _wait_until(lambda: not list(tmp_path.glob("course-check-*")))
+
+
+def _wait_until(true, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_progress_is_told_and_gives_more_time():
+    from course.practice.sandbox import run
+
+    def slow(answer, steps, pause):
+        import time
+
+        from course.practice.child import tell
+
+        for k in range(steps):
+            time.sleep(pause)
+            tell(f"step {k}")
+        return answer()
+
+    told = []
+    done = run(slow, lambda: 7, [((4, 0.5), {})], limit=1.2, progress=told.append)
+    assert [case.value for case in done.cases] == [7]
+    assert told == ["step 0", "step 1", "step 2", "step 3"]
+    stuck = run(slow, lambda: 7, [((1, 9.0), {})], limit=0.3, progress=told.append)
+    assert [case.status for case in stuck.cases] == ["timeout"]
+
+
+def test_a_grader_of_its_own_may_give_a_part_of_the_points():
+    def grader(answer, result):
+        result.says.append(("tried", str(answer)))
+        if answer != "good":
+            result.points = 1.0
+            result.says.append(("came out", "half"))
+
+    unregister(98)
+    register(98, [Exercise(id="98.1", title="t", behaviour="b", grader=grader, **COMMON)])
+    assert check("98.1", "good").points == COMMON["points"]
+    assert [(check("98.1", each).passed, check("98.1", each).points) for each in ("fair", None)] == [
+        (False, 1),
+        (False, 0),
+    ]
+
+
 def test_answers_at_once():
     check("98.1", _amdahl)
     times = []
@@ -681,6 +749,7 @@ def test_the_nearest_are_named():
         ({"value": 3}, "do not go with"),
         ({"cases": ()}, "give value"),
         ({"kind": "tune"}, "baseline"),
+        ({"grader": abs}, "grader goes with neither"),
     ],
 )
 def test_exercises_are_validated(change, word):

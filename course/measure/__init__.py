@@ -23,8 +23,10 @@
 `column_chunks`      what the footers of Parquet files say; `planned_requests`: by which requests it is read
 `record_messages`    every message of a run, and the transitions of every task, as a `Conversation`
 `metrics`            what scheduler and workers tell Prometheus; `metric_rates`: what changed between two readings
+`watch_memory`       the memory of the workers' processes, and what they spill
 `profile_tree`       what Dask's profiler saw, as a tree; `sample_stacks`: whole stacks at random instants
 `shop`               the files of a small shop, as programs leave them
+`meters`             a report on a town's electricity meters, as first written, and its data: the capstone
 `compare`            is one way faster than another? A `Comparison` with an interval
 ===================  ===============================================================================
 
@@ -39,6 +41,7 @@ from course.measure.comparison import Comparison, compare
 from course.measure.dispatch import Dispatched, balanced_load
 from course.measure.footers import column_chunks, planned_requests
 from course.measure.links import Link, link, slow_links, transfer
+from course.measure.memory import MemoryWatch, watch_memory
 from course.measure.messages import Conversation, Message, record_messages
 from course.measure.profiling import Frame, Stacks, profile_tree, sample_stacks
 from course.measure.prometheus import metric_rates, metrics
@@ -60,6 +63,7 @@ __all__ = [
     "Link",
     "Load",
     "Machine",
+    "MemoryWatch",
     "Message",
     "Recorder",
     "Refused",
@@ -93,5 +97,6 @@ __all__ = [
     "slow_links",
     "standalone",
     "transfer",
+    "watch_memory",
     "workloads",
 ]

@@ -24,6 +24,7 @@ from distributed.system import MEMORY_LIMIT
 
 from course.domain import scalar
 from course.measure import plugins
+from course.measure.recording import _by_value
 
 # A worker process that has not reported within this time (seconds) counts as not startable.
 START_TIMEOUT = 60.0
@@ -92,6 +93,7 @@ def cluster(
     local: bool = False,
     config: Mapping[str, Any] | None = None,
     start_delay: float = 0.0,
+    worker_log: bool = True,
     **options: Any,
 ) -> Iterator[Client]:
     """Give a client of a Dask cluster, and take down what was started when the block ends.
@@ -125,6 +127,9 @@ def cluster(
     start_delay : float
         Seconds that each worker of a local cluster waits before it starts, those of the beginning too, as if a machine
         had to be ordered first. For clusters that grow: ``client.cluster.adapt()``, chapter 17.
+    worker_log : bool
+        Whether what the worker processes of a local cluster log is shown on standard error, too;
+        ``client.get_worker_logs()`` has it either way. In chapter 22 workers run out of memory, and say so often.
     **options
         Passed to `distributed.LocalCluster`.
 
@@ -163,7 +168,7 @@ def cluster(
             with _joined() as client:
                 yield client
         else:
-            with _local(workers, threads, processes, dashboard, start_delay, options) as client:
+            with _local(workers, threads, processes, dashboard, start_delay, worker_log, options) as client:
                 yield client
 
 
@@ -213,7 +218,13 @@ def _scheduler_file() -> str | None:
 
 @contextlib.contextmanager
 def _local(
-    workers: int, threads: int, processes: bool, dashboard: bool, start_delay: float, options: Mapping[str, Any]
+    workers: int,
+    threads: int,
+    processes: bool,
+    dashboard: bool,
+    start_delay: float,
+    worker_log: bool,
+    options: Mapping[str, Any],
 ) -> Iterator[Client]:
     if processes and (reason := _why_no_processes()):
         print(f"The workers are threads of this process, because {reason}.")
@@ -246,7 +257,10 @@ def _local(
         try:
             client = Client(running)
             if processes:
-                client.register_plugin(plugins.QuietEnd())
+                with _by_value(plugins):  # so that a worker need not import this package, and pandas with it: 70 MB
+                    client.register_plugin(plugins.QuietEnd())
+                    if not worker_log:
+                        client.register_plugin(plugins.NoLog())
             yield client
         finally:
             with _kept_back():
@@ -414,5 +428,5 @@ def expect_faults() -> Iterator[None]:
     ...     logging.getLogger("distributed.scheduler").warning("Worker failed to heartbeat for 5s; removing")
     """
     with _kept_back("Restarting worker", "Worker process", "marked as failed", "will be recomputed", "Compute Failed",
-                    "imed out"):  # fmt: skip
+                    "imed out", "memory budget", "worth of input dependencies", "accept SIGTERM"):  # fmt: skip
         yield

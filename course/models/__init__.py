@@ -49,6 +49,7 @@ from course.models.granularity import (
     serialization_time,
     smallest_task,
 )
+from course.models.memory import Keeping, keep_or_make, sort_passes
 from course.models.networks import ClosedSystem, asymptotic_bounds, machine_repair, mean_value_analysis
 from course.models.profilers import (
     Lockstep,
@@ -183,6 +184,7 @@ __all__ = [
     "ClosedSystem",
     "DominantShares",
     "FanIn",
+    "Keeping",
     "Lockstep",
     "LogPBroadcast",
     "PartitionSkew",
@@ -261,6 +263,7 @@ __all__ = [
     "join_bytes",
     "k_of_n",
     "karp_flatt",
+    "keep_or_make",
     "kingman_bound",
     "kruskal_weiss_batch",
     "little",
@@ -322,6 +325,7 @@ __all__ = [
     "shuffle_tasks",
     "shuffle_time",
     "smallest_task",
+    "sort_passes",
     "speculative_execution",
     "square_root_staffing",
     "stale_after",

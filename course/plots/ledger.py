@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from course.plots.style import COLOURS
 
@@ -53,7 +54,7 @@ def waterfall(changes: Sequence[Change], axes: Axes, *, seconds: float, start: s
     if missing:
         raise ValueError(f"not measured yet: {', '.join(missing)}; measure every change before you draw them")
     before, names = seconds, [start]
-    low = seconds
+    low = high = seconds
     axes.barh(0, 0.0, left=seconds)
     axes.plot([seconds, seconds], [-0.4, 0.4], color=COLOURS["ink"], linewidth=2.5)
     axes.annotate(f"{seconds:.3g} s", (seconds, 0), xytext=(-6, 0), textcoords="offset points", ha="right", va="center")
@@ -69,7 +70,7 @@ def waterfall(changes: Sequence[Change], axes: Axes, *, seconds: float, start: s
         end = min(before, after, foretold)
         text = f"× {each.measured:.2f}" + ("" if each.kept else ", taken back")
         axes.annotate(text, (end, row), xytext=(-9, 0), textcoords="offset points", ha="right", va="center")
-        low = min(low, end)
+        low, high = min(low, end), max(high, after, foretold)
         if each.kept:
             axes.plot([after, after], [row, row + 1], color=COLOURS["grey"], linewidth=0.8, zorder=0)
             before = after
@@ -80,7 +81,10 @@ def waterfall(changes: Sequence[Change], axes: Axes, *, seconds: float, start: s
                   fontweight="bold")  # fmt: skip
     names.append("end")
     axes.set_xscale("log")
-    axes.set_xlim(low / 2.6, seconds * 1.25)
+    axes.set_xlim(low / 2.6, high * 1.25)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel("time of a run [s], logarithmic; ◇ predicted")

@@ -130,6 +130,8 @@ def _check(exercise: Exercise, answer: object) -> CheckResult:
     result = CheckResult(exercise.id, False, 0.0, float(exercise.points))
     if answer is ... or answer is None or type(answer) is type(NotImplemented):
         result.says.append(("came out", "nothing yet: replace the … by your answer"))
+    elif exercise.grader is not None:
+        exercise.grader(answer, result)
     elif exercise.is_function:
         _judge_function(exercise, answer, result)
     else:
@@ -197,14 +199,14 @@ def _ask_judge(judge: Callable[..., str | None] | None, *args: Any) -> str | Non
 
 def _judge_function(exercise: Exercise, answer: object, result: CheckResult) -> None:
     cases = exercise.list_cases()
-    name = _name(answer)
+    name = name_of(answer)
     if not callable(answer):
-        got = _describe_unknown(answer)
+        got = describe_unknown(answer)
         result.says.append(("came out", f"{got}, where a function was expected"))
         result.says.append(("expected", f"{exercise.behaviour} (give the function itself, without calling it)"))
         return
     timed = exercise.list_cases("timed") if exercise.kind == "tune" else []
-    filename = _filename(answer)
+    filename = filename_of(answer)
     try:
         outcome = run(
             exercise.call,
@@ -220,7 +222,7 @@ def _judge_function(exercise: Exercise, answer: object, result: CheckResult) -> 
         result.says.append(("came out", f"the answer could not be tried: {error}"))
         return
     if outcome.unloadable is not None:
-        result.says.append(("came out", _raised_text(outcome.unloadable, filename)))
+        result.says.append(("came out", raised_text(outcome.unloadable, filename)))
         return
     for k, case in enumerate(cases):
         came = outcome.cases[k] if k < len(outcome.cases) else CaseOutcome("died")
@@ -256,7 +258,7 @@ def _judge_case(
     cases: list[Case],
 ) -> bool:
     """Say what is wrong with one case, if anything; return whether it is right."""
-    problem = _status_problem(came, exercise, filename)
+    problem = status_problem(came, exercise.limit, filename)
     if problem is None:
         args, kwargs = _copy(case)
         if exercise.expected is not None:
@@ -282,22 +284,24 @@ def _judge_case(
     return False
 
 
-def _status_problem(came: CaseOutcome, exercise: Exercise, filename: str) -> str | None:
+def status_problem(came: CaseOutcome, limit: float, filename: str) -> str | None:
+    """Say in words what came instead of a result, if none came."""
     if came.status == "value":
         return None
     if came.status == "raised":
-        return _raised_text(came.error, filename)
+        return raised_text(came.error, filename)
     if came.status == "too_large":
         return f"a {came.value} that is far too large"
     return {
-        "timeout": f"no answer within {exercise.limit:g} s: is there a loop that does not end?",
+        "timeout": f"no answer within {limit:g} s: is there a loop that does not end?",
         "memory": "nothing: it took more memory than it may",
         "died": "nothing: it ended its Python process",
         "unreadable": "something that cannot be read",
     }[came.status]
 
 
-def _raised_text(error: dict[str, Any], filename: str) -> str:
+def raised_text(error: dict[str, Any], filename: str) -> str:
+    """Say in words that a function raised, and where."""
     if error["type"] == "NotImplementedError":
         return "nothing yet: the function raises NotImplementedError, so its body is still to be written"
     text = f"the exception {error['type']}"
@@ -361,7 +365,7 @@ def _judge_tuning(
         given = outcome.cases[before + k : before + k + 1] if exercise.cost else outcome.timed[k : k + 1]
         came = given[0] if given else CaseOutcome("died")
         args, kwargs = _copy(case)
-        problem = _status_problem(came, exercise, filename)
+        problem = status_problem(came, exercise.limit, filename)
         if problem is None and exercise.expected is not None:
             right = exercise.expected(*args, **kwargs)
             problem = difference(right, came.value, exercise.tolerance, exercise.absolute)
@@ -404,17 +408,20 @@ def _say_call(name: str, case: Case) -> str:
     return f"{name}({', '.join(given)})"
 
 
-def _name(answer: object) -> str:
+def name_of(answer: object) -> str:
+    """Return the name of a learner's function."""
     if type(answer) is types.FunctionType and answer.__name__.isidentifier():
         return answer.__name__[:60]
     return "your answer"
 
 
-def _filename(answer: object) -> str:
+def filename_of(answer: object) -> str:
+    """Return where a learner's function was written."""
     return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
 
 
-def _describe_unknown(answer: object) -> str:
+def describe_unknown(answer: object) -> str:
+    """Say in words what was given in place of a function."""
     with contextlib.suppress(TooLargeError, ValueError):
         return kind_of(decode(encode(answer)))
     return f"an object of type {type_name(answer)[:60]}"

@@ -7,11 +7,15 @@ function prints is kept apart (and cut).
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pickle
+import shutil
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +24,14 @@ from course.practice.encoding import TooLargeError, encode, type_name
 
 MAX_PRINTED = 2000
 _clock = time.perf_counter  # bound before any code of the learner runs
+_channel: io.TextIOBase | None = None
+
+
+def tell(text: str) -> None:
+    """Say how far a long case is, to the process that waits for it; nothing elsewhere."""
+    if _channel is not None:
+        _channel.write(json.dumps({"what": "progress", "text": text}) + "\n")
+        _channel.flush()
 
 
 class _Printed(io.TextIOBase):
@@ -56,7 +68,7 @@ def _limit_memory(size: int) -> None:
         pass
 
 
-def _raised(error: BaseException, filename: str) -> dict[str, Any]:
+def describe_error(error: BaseException, filename: str) -> dict[str, Any]:
     """Describe an exception: its type, its message and the line of the learner's file it came from."""
     try:
         message = str(error)[:300]
@@ -84,14 +96,14 @@ def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str)
     try:
         value = call(answer, *args, **kwargs)
     except BaseException as error:
-        return {"raised": _raised(error, filename)}
+        return {"raised": describe_error(error, filename)}
     result: dict[str, Any]
     try:
         result = {"value": encode(value)}
     except TooLargeError:
         result = {"too_large": type_name(value)}
     except BaseException as error:
-        result = {"raised": _raised(error, filename)}
+        result = {"raised": describe_error(error, filename)}
     if before is not None and _encoded_or_none((args, kwargs)) != before:
         result["changed"] = True
     return result
@@ -111,7 +123,7 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
                 out = call(function, *args, **kwargs)
                 row[which] = _clock() - start
             except BaseException as error:
-                return {"raised": _raised(error, filename)}
+                return {"raised": describe_error(error, filename)}
             if which == 0:
                 value = out
         if turn:
@@ -122,9 +134,25 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
         return {"too_large": type_name(value)}
 
 
+def _end_with(parent: int, folder: str) -> None:
+    """End all that runs here, and remove the folder, when the process that started this one is gone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> None:
     """Run the job on standard input; never returns."""
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    global _channel
+    channel = _channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if os.name == "posix":  # it leads a group of its own
+        threading.Thread(target=_end_with, args=(os.getppid(), os.getcwd()), daemon=True).start()
     stdin = sys.stdin.buffer
     job = pickle.load(stdin)
     null = os.open(os.devnull, os.O_RDWR)
@@ -143,7 +171,7 @@ def main() -> None:
         call = pickle.loads(job["call"])
         answer = pickle.loads(job["answer"])
     except BaseException as error:
-        send(what="unloadable", raised=_raised(error, filename))
+        send(what="unloadable", raised=describe_error(error, filename))
         os._exit(0)
     send(what="ready")
     for blob in job["cases"]:

@@ -115,6 +115,9 @@ class Exercise:
         For ``tune``, instead of time: ``cost(args, result)``, which is exact (a simulated makespan).
     target : float
         For ``tune``: the cost or time of the baseline divided by the answer's must reach this.
+    grader : callable
+        ``grader(answer, result)`` judges an answer all by itself (the capstone): it adds to ``result.says`` and may set
+        ``result.points``, for a part of the points. Then nothing of the above is needed but `behaviour`.
 
     Raises
     ------
@@ -157,6 +160,7 @@ class Exercise:
     timed: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     cost: Callable[..., float] | None = None
     target: float = 1.02
+    grader: Callable[[Any, Any], None] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", normalise(self.id))
@@ -169,6 +173,10 @@ class Exercise:
         demand(self.kind in KINDS, f"kind is {self.kind!r}; allowed are {', '.join(KINDS)}")
         demand(len(self.hints) == 3 and all(self.hints), "hints must be three sentences")
         demand(self.points > 0 and self.minutes > 0, "points and minutes must be positive")
+        if self.grader is not None:
+            demand(bool(self.behaviour), "behaviour says in words what the function has to do")
+            demand(self.value is None and not self.is_function, "a grader goes with neither value nor cases")
+            return
         if self.is_function:
             demand(self.expected is not None or self.judge is not None, "cases need expected or judge")
             demand(bool(self.behaviour), "behaviour says in words what the function has to do")

@@ -2,7 +2,7 @@
 
 The function goes there by value (cloudpickle), so that a function from a notebook cell needs no file. What
 comes back is plain data (:mod:`course.practice.encoding`). The process and all that it started are
-ended before :func:`run` returns, also on an interrupt.
+ended before :func:`run` returns, also on an interrupt; they end by themselves when this process is killed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MAX_PAYLOAD = 64_000_000
 MAX_REPLY = 64_000_000
 MEMORY = 3 * 2**30
 START_LIMIT = 20.0
+MAX_STEPS = 20
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from course.practice.child import main; main()"
@@ -138,6 +139,7 @@ def run(
     limit: float = 5.0,
     memory: int = MEMORY,
     filename: str = "",
+    progress: Callable[[str], None] | None = None,
 ) -> Run:
     """Call ``call(answer, *args, **kwargs)`` for each case in a process of its own.
 
@@ -152,11 +154,14 @@ def run(
     baseline : callable
         What a timed case is compared with.
     limit : float
-        Seconds for all cases together, from the moment that the process is ready.
+        Seconds for all cases together, from the moment that the process is ready. What `call` says of its progress
+        (:func:`course.practice.child.tell`) gives it as many seconds again, up to `MAX_STEPS` times.
     memory : int
         Bytes that the process may have.
     filename : str
         Where the learner's code is, so that a line of it can be named.
+    progress : callable
+        Called with what `call` says of its progress.
 
     Returns
     -------
@@ -197,7 +202,7 @@ def run(
         try:
             for thread in threads:
                 thread.start()
-            outcome, stopped = _listen(process, lines, limit, memory)
+            outcome, stopped = _listen(process, lines, limit, memory, progress)
         finally:
             _end(process)
             for thread in threads:
@@ -235,10 +240,15 @@ def _collect(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | 
 
 
 def _listen(
-    process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None], limit: float, memory: int
+    process: subprocess.Popen[bytes],
+    lines: queue.SimpleQueue[bytes | None],
+    limit: float,
+    memory: int,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[Run, str | None]:
     """Read results until the end, the time limit or the memory limit; say which stopped it."""
     outcome = Run()
+    steps = 0
     deadline = time.monotonic() + max(START_LIMIT, limit)
     while True:
         try:
@@ -256,6 +266,12 @@ def _listen(
             what = message["what"]
             if what == "ready":
                 deadline = time.monotonic() + limit
+            elif what == "progress":
+                steps += 1
+                if steps <= MAX_STEPS:
+                    deadline = time.monotonic() + limit
+                    if progress is not None:
+                        progress(str(message["text"])[:80])
             elif what == "unloadable":
                 outcome.unloadable = _error(message["raised"])
                 return outcome, None
