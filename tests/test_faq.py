@@ -56,6 +56,13 @@ def test_a_cell_shows_the_answer(question):
 
 
 @each_question
+def test_no_cell_waits_for_ever(question):
+    """What waits has a limit: `until`, or a time-out."""
+    assert not re.findall(r"\.wait\(\)|\.result\(\)|(?<!\.)\bwait\((?![^\n]*timeout=)", question.code)
+    assert "sleep" not in "".join(re.findall(r"^ *while .*\n(?: +.*\n)*", question.code + "\n", re.MULTILINE))
+
+
+@each_question
 def test_sources_are_threads_and_more_is_in_chapters(question):
     asked, _, more = question.sources.partition("<br>\n*More*: ")
     sources = [target for _, _, target in links(asked)]
@@ -89,7 +96,14 @@ def test_outputs_are_compared():
 
 @pytest.mark.parametrize(
     ("typed", "anchor"),
-    [("KilledWorker", "killed-worker"), ("large graph", "large-graph"), ("set_index", "set-index")],
+    [
+        ("KilledWorker", "killed-worker"),
+        ("large graph", "large-graph"),
+        ("set_index", "set-index"),
+        ("Sending large graph of size 15.26 MiB.", "large-graph"),
+        ("Mismatched dtypes found in `pd.read_csv`/`pd.read_table`.", "csv-dtypes"),
+        ("Event loop was unresponsive in Worker for 12.3s.", "unresponsive"),
+    ],
 )
 def test_the_box_finds_a_question_by_its_words(typed, anchor):
     box = search_questions()
