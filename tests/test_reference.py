@@ -74,6 +74,12 @@ def test_search_is_by_all_words_and_titles_come_first():
     assert search(entries, " ") == []
 
 
+def test_a_pasted_message_finds_what_has_most_of_its_words():
+    entries = [Entry("mmc", "many servers in one queue", ""), Entry("queue", "a line", "")]
+    assert [entry.title for entry in search(entries, "“Many servers”: 17 in one queue!")] == ["mmc"]
+    assert search(entries, "queue of seventeen workers") == []
+
+
 def test_an_answer_says_how_many_more_there_are():
     entries = [Entry(f"e{k}", "x", f"**e{k}**") for k in range(MOST + 3)]
     assert answer(entries, "x").endswith("and 3 more: type another word.")
