@@ -265,7 +265,7 @@ def lru_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
 def fifo_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
     r"""Return the exact hit ratio of a cache with FIFO or RANDOM eviction, for at most 20,000 items.
 
-    .. math:: P(\text{cached set } S) = \prod_{i \in S} p_i \Big/ e_C(p), \qquad
+    .. math:: P(\text{cached set } I) = \prod_{i \in I} p_i \Big/ e_C(p), \qquad
               h = 1 - \frac{(C + 1) \, e_{C+1}(p)}{e_C(p)}
 
     Parameters

@@ -189,8 +189,8 @@ def best_chunk(
 def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLike, deviation: ArrayLike) -> Number:
     r"""Return how many items of random length to put into one task.
 
-    .. math:: b = \left(\frac{\sqrt{2} \, n \, h}{\sigma \, m \sqrt{\ln m}}\right)^{2/3}, \qquad
-              T \approx \frac{n}{m} w + \frac{n h}{b m} + \sigma \sqrt{2 b \ln m}
+    .. math:: b = \left(\frac{\sqrt{2} \, n \, h}{s \, m \sqrt{\ln m}}\right)^{2/3}, \qquad
+              T \approx \frac{n}{m} w + \frac{n h}{b m} + s \sqrt{2 b \ln m}
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLik
     overhead : float or array
         h, seconds that each task costs besides.
     deviation : float or array
-        σ > 0, standard deviation of the time of one item [s].
+        s > 0, standard deviation of the time of one item [s].
 
     Returns
     -------

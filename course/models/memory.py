@@ -34,14 +34,14 @@ def keep_or_make(
     r"""Return the seconds of using a result several times, if it is kept and if it is made again.
 
     .. math:: T_\text{kept} = V \tau + x \left(w \beta_w + (u - 1) \beta_r\right), \quad
-              T_\text{again} = u V \tau, \quad x = \max(V - R, 0)
+              T_\text{again} = u V \tau, \quad x = \max(V - H, 0)
 
     Parameters
     ----------
     size : float
         V, of the result [bytes].
     room : float
-        R, the memory that it may fill [bytes].
+        H, the memory that it may fill [bytes].
     uses : int
         u, how often it is used.
     make : float
@@ -74,7 +74,7 @@ def keep_or_make(
     -----
     The first use follows the making at once, from memory. Passes through the data go from one end to the other, in the
     same order each time, and the least recently used goes first: then nothing of the part that does not fit stays for
-    the next pass, so that in truth x is nearer to V than to V − R. The formula is the best case. Reading, writing and
+    the next pass, so that in truth x is nearer to V than to V − H. The formula is the best case. Reading, writing and
     making do not overlap in it. Derived here. Chapter 22.
     """
     size, room, make = (scalar(name, value, low=0) for name, value in (("size", size), ("room", room), ("make", make)))

@@ -302,7 +302,7 @@ def tasks_to_recompute(
     r"""Return which tasks have to run again, so that all wanted results exist.
 
     .. math::
-        R = \bigcup_{t \,\in\, \text{wanted}} r(t), \qquad
+        \text{again} = \bigcup_{t \,\in\, \text{wanted}} r(t), \qquad
         r(t) = \begin{cases} \varnothing & t \text{ kept} \\
         \{t\} \cup \bigcup_{u \,\in\, \text{needs}(t)} r(u) & \text{else} \end{cases}
 

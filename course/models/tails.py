@@ -238,7 +238,7 @@ def tied_tail(time: ArrayLike, wait_survival: Tail, copies: int = 2) -> Number:
 
     Copies are queued at several servers at once; the first that begins to serve its copy cancels the others.
 
-    .. math:: P(W > t) = S_w(t)^k
+    .. math:: P(\text{wait} > t) = S_w(t)^k
 
     Parameters
     ----------
