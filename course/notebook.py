@@ -268,8 +268,8 @@ def write(notebook: NotebookNode, path: Path) -> bool:
 def keep_measured(new: NotebookNode, old: NotebookNode) -> NotebookNode:
     """Return `old` if all that differs in `new` are tables of what was measured, else `new`.
 
-    So making a notebook again does not change its file because a scoreboard measured 0.41 in place of 0.40 s. A page is of
-    one run: where anything else changed, the tables are the new ones, too.
+    So making a notebook again does not change its file because a scoreboard measured 0.41 in place of 0.40 s. A page
+    is of one run: where anything else changed, the tables are the new ones, too.
     """
     if [cell.source for cell in new.cells] != [cell.source for cell in old.cells]:
         return new
