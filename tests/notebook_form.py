@@ -185,8 +185,18 @@ def kernel(page: Page) -> list[str]:
     return found
 
 
+def predictions_are_asked(page: Page) -> list[str]:
+    """A cell that asks for a prediction shows the question: `predict(…)` is its last expression, or it is displayed."""
+    return [
+        f"cell {k} asks {match[1]}, and its output does not show the question: let predict(…) stand last"
+        for k, cell in page.cells("code")
+        if (match := re.search(r"""^\s*predict\(\s*f?["']([^"']+)["']""", cell.source, flags=re.MULTILINE))
+        and not any("Predict before you look" in str(output.get("data", {})) for output in cell.outputs)
+    ]
+
+
 def relative_links(page: Page) -> list[str]:
-    """Each relative link leads to a file, and its anchor to a heading there."""
+    """Each relative link leads to a file that learners have, and its anchor to a heading there."""
     found = []
     for k, cell in page.cells("markdown"):
         for _, _, target in links(cell.source):
@@ -200,6 +210,8 @@ def relative_links(page: Page) -> list[str]:
             file = (page.path.parent / name) if name else page.path
             if not file.exists():
                 found.append(f"cell {k}: the link {target} leads to no file")
+            elif not file.resolve().is_relative_to(page.root.resolve()):
+                found.append(f"cell {k}: the link {target} leads out of the notebooks; a learner's copy has no more")
             elif anchor and file.suffix == ".ipynb" and anchor not in anchors(Page(file, page.root)):
                 found.append(f"cell {k}: {name or 'this page'} has no heading for #{anchor}")
     return found
@@ -485,7 +497,16 @@ COMMON: tuple[Rule, ...] = (
     relative_links,
     picture_text,
 )
-WITH_OUTPUTS: tuple[Rule, ...] = (executed, no_errors, stable_text, figures, ignored_outputs, semicolons, normal_form)
+WITH_OUTPUTS: tuple[Rule, ...] = (
+    executed,
+    no_errors,
+    stable_text,
+    figures,
+    predictions_are_asked,
+    ignored_outputs,
+    semicolons,
+    normal_form,
+)
 RULES: dict[str, tuple[Rule, ...]] = {
     "chapter": (*COMMON, *WITH_OUTPUTS, head, objectives, sections, neighbours),
     "exercise": (*COMMON, all_exercises, no_leak),

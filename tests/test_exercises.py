@@ -276,6 +276,16 @@ def test_changed_measurements_are_stored_with_changed_code(tmp_path):
     assert keep_measured(new, old).cells[0].outputs == new.cells[0].outputs
 
 
+def test_a_stored_page_is_of_one_run():
+    pages = [normalise(new_notebook(cells=[_code("run()"), _code("print(time)")])) for _ in range(2)]
+    for notebook, number in zip(pages, (1, 2), strict=True):
+        page = f'<div class="course-measured">{number}</div>'
+        notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data={"text/html": page})]
+        notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text=f"{number} s")]
+    old, new = pages
+    assert keep_measured(new, old).cells[0].outputs == new.cells[0].outputs
+
+
 def test_cell_ids_follow_from_the_text():
     first = normalise(new_notebook(cells=[_code("a"), _code("a"), new_markdown_cell("a")]))
     second = normalise(new_notebook(cells=[new_markdown_cell("new"), _code("a"), _code("a"), new_markdown_cell("a")]))

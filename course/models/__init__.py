@@ -5,6 +5,7 @@ value and what is allowed; an unstable queue raises `UnstableError`, which state
 """
 
 from course.domain import UnstableError
+from course.models.accelerators import continuous_batching_gain, gang_utilization
 from course.models.arrays import halo_factor, rechunk_memory, rechunk_pieces
 from course.models.balancing import (
     balls_in_bins_growth,
@@ -16,7 +17,16 @@ from course.models.balancing import (
     supermarket_response,
     supermarket_tail,
 )
-from course.models.caches import fifo_hit_ratio, fifo_hit_ratio_exact, lru_hit_ratio, lru_hit_ratio_exact, zipf
+from course.models.caches import (
+    cold_start_probability,
+    far_memory_slowdown,
+    fifo_hit_ratio,
+    fifo_hit_ratio_exact,
+    lru_hit_ratio,
+    lru_hit_ratio_exact,
+    zipf,
+)
+from course.models.carbon import fleet_saving, shifting_saving
 from course.models.columnar import columnar_read, row_group_read_probability
 from course.models.communication import (
     FanIn,
@@ -29,8 +39,10 @@ from course.models.communication import (
     compression_break_even,
     expected_maximum,
     join_bytes,
+    local_steps_efficiency,
     logp,
     message_time,
+    reduce_break_even,
     shuffle_tasks,
     shuffle_time,
     tree_reduce_time,
@@ -150,7 +162,7 @@ from course.models.sharing import (
     overload_backlog,
     token_bucket,
 )
-from course.models.staffing import critical_gain, halfin_whitt, servers_for, square_root_staffing
+from course.models.staffing import critical_gain, halfin_whitt, servers_for, servers_for_loss, square_root_staffing
 from course.models.storage import (
     PartitionSkew,
     RingImbalance,
@@ -216,9 +228,11 @@ __all__ = [
     "bsp_time",
     "checkpoint_efficiency",
     "chunk_time",
+    "cold_start_probability",
     "columnar_read",
     "compression_break_even",
     "consensus_latency",
+    "continuous_batching_gain",
     "critical_gain",
     "daly_interval",
     "delay_scheduling_locality",
@@ -244,9 +258,12 @@ __all__ = [
     "false_suspicion",
     "fan_out_probability",
     "fan_out_quantile",
+    "far_memory_slowdown",
     "fifo_hit_ratio",
     "fifo_hit_ratio_exact",
     "fit_usl",
+    "fleet_saving",
+    "gang_utilization",
     "gg1",
     "ggc",
     "gm1",
@@ -267,6 +284,7 @@ __all__ = [
     "kingman_bound",
     "kruskal_weiss_batch",
     "little",
+    "local_steps_efficiency",
     "lockstep",
     "logp",
     "lower_bound",
@@ -306,6 +324,7 @@ __all__ = [
     "rechunk_memory",
     "rechunk_pieces",
     "recomputed_tasks",
+    "reduce_break_even",
     "retry_amplification",
     "retry_storm",
     "retry_storm_limits",
@@ -319,8 +338,10 @@ __all__ = [
     "serialization_time",
     "series",
     "servers_for",
+    "servers_for_loss",
     "share_interval",
     "share_standard_error",
+    "shifting_saving",
     "shortest_queue_bounds",
     "shuffle_tasks",
     "shuffle_time",

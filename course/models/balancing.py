@@ -31,16 +31,16 @@ def balls_in_bins_max(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike = 1)
     Parameters
     ----------
     balls : int or array
-        m, at least 0: tasks, requests, keys.
+        n, at least 0: tasks, requests, keys.
     bins : int or array
-        n: workers, servers, partitions.
+        m: workers, servers, partitions.
     choices : int or array
         d: bins drawn (with replacement) for each ball.
 
     Returns
     -------
     float or array
-        Between m / n and m.
+        Between n / m and n.
 
     Raises
     ------
@@ -59,14 +59,14 @@ def balls_in_bins_max(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike = 1)
     How P(max > k) is computed:
 
     - One choice, up to `EXACT_BALLS` balls and `EXACT_BINS` bins: exact (Levin). Given their sum, independent Poisson
-      numbers are multinomial; so P(max ≤ k) = F(k)ⁿ · P(S = m) / P(Poisson(m) = m), with F the Poisson distribution
-      function of mean m / n, and S the sum of n such numbers cut off at k.
-    - One choice, more of them: 1 − F(k)ⁿ, the last factors left out; the error is below 0.01 balls.
-    - Two and more: 1 − exp(−n xₖ₊₁), with the fluid limit xₖ of `bin_load_tail`: bins that full are rare, and so their
+      numbers are multinomial; so P(max ≤ k) = F(k)ᵐ · P(S = n) / P(Poisson(n) = n), with F the Poisson distribution
+      function of mean n / m, and S the sum of m such numbers cut off at k.
+    - One choice, more of them: 1 − F(k)ᵐ, the last factors left out; the error is below 0.01 balls.
+    - Two and more: 1 − exp(−m xₖ₊₁), with the fluid limit xₖ of `bin_load_tail`: bins that full are rare, and so their
       number is nearly Poisson. An approximation, within 0.15 balls from 20 bins on; with fewer than six bins and many
       balls a bin it is too low by up to 0.7 balls: simulate these.
 
-    With more than 20 balls a bin and two or more choices, the excess over m / n no longer depends on m (Berenbrink et
+    With more than 20 balls a bin and two or more choices, the excess over n / m no longer depends on n (Berenbrink et
     al.); it is computed at the same place between two whole numbers, 20 balls a bin. For formulas that show how the
     maximum grows, see `balls_in_bins_growth`. Chapter 14.
 
@@ -76,9 +76,9 @@ def balls_in_bins_max(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike = 1)
     Mitzenmacher: Studying balanced allocations with differential equations. Combinatorics, Probability and Computing
     8(5), 1999. Berenbrink, Czumaj, Steger, Vöcking: Balanced allocations: the heavily loaded case. STOC 2000.
     """
-    m, n, d = np.broadcast_arrays(count("balls", balls, low=0), count("bins", bins), _choices(choices))
-    values = [_expected_max(*case) for case in zip(m.flat, n.flat, d.flat, strict=True)]
-    return plain(np.reshape(values, m.shape))
+    n, m, d = np.broadcast_arrays(count("balls", balls, low=0), count("bins", bins), _choices(choices))
+    values = [_expected_max(*case) for case in zip(n.flat, m.flat, d.flat, strict=True)]
+    return plain(np.reshape(values, n.shape))
 
 
 def _choices(choices: ArrayLike) -> np.ndarray:
@@ -86,40 +86,40 @@ def _choices(choices: ArrayLike) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def _expected_max(m: float, n: float, d: float) -> float:
-    if m == 0 or n == 1:
-        return float(m)
+def _expected_max(n: float, m: float, d: float) -> float:
+    if n == 0 or m == 1:
+        return float(n)
     if d > 1:
-        value = _expected_max_choices(m, n, d)
+        value = _expected_max_choices(n, m, d)
     else:
-        exact = m <= EXACT_BALLS and n <= EXACT_BINS
-        value = _expected_max_exact(int(m), n) if exact else _expected_max_independent(m, n)
-    return float(np.clip(value, math.ceil(m / n), m))
+        exact = n <= EXACT_BALLS and m <= EXACT_BINS
+        value = _expected_max_exact(int(n), m) if exact else _expected_max_independent(n, m)
+    return float(np.clip(value, math.ceil(n / m), n))
 
 
-def _expected_max_exact(m: int, n: float) -> float:
+def _expected_max_exact(n: int, m: float) -> float:
     from scipy import fft, special, stats
 
-    mean, most = m / n, stats.poisson.pmf(m, m)
+    mean, most = n / m, stats.poisson.pmf(n, n)
     expected = float(math.ceil(mean))  # one bin has as many, however the balls fall
-    for k in range(math.ceil(mean), m):
-        # The distribution of a sum is a product of transforms; sums of 2m and more are too unlikely to matter.
-        points = fft.next_fast_len(int(min(n * k, m + 40 * math.sqrt(m) + 40)) + 1, real=True)
+    for k in range(math.ceil(mean), n):
+        # The distribution of a sum is a product of transforms; sums of 2n and more are too unlikely to matter.
+        points = fft.next_fast_len(int(min(m * k, n + 40 * math.sqrt(n) + 40)) + 1, real=True)
         cut = stats.poisson.pmf(np.arange(min(k + 1, points)), mean)
-        sums = fft.irfft(fft.rfft(cut / cut.sum(), points) ** n, points)
+        sums = fft.irfft(fft.rfft(cut / cut.sum(), points) ** m, points)
         above = special.gammainc(k + 1, mean)  # P(Poisson > k)
-        expected += 1 - np.clip(math.exp(n * math.log1p(-above)) * sums[m] / most, 0, 1)
-        if n * above < 1e-15:
+        expected += 1 - np.clip(math.exp(m * math.log1p(-above)) * sums[n] / most, 0, 1)
+        if m * above < 1e-15:
             break
     return expected
 
 
-def _expected_max_independent(m: float, n: float) -> float:
+def _expected_max_independent(n: float, m: float) -> float:
     from scipy.special import gammainc, ndtr
 
-    mean = m / n
-    # Beyond these bounds (Bernstein's inequality for the Poisson distribution) F(k)ⁿ is 0 or 1 to 16 digits.
-    rare = math.log(n) + 37
+    mean = n / m
+    # Beyond these bounds (Bernstein's inequality for the Poisson distribution) F(k)ᵐ is 0 or 1 to 16 digits.
+    rare = math.log(m) + 37
     low = max(0.0, math.floor(mean - math.sqrt(2 * mean * rare)))
     high = mean + rare / 3 + math.sqrt(rare**2 / 9 + 2 * mean * rare)
     # Where the bounds are far apart the terms change slowly, and one in the middle stands for many.
@@ -132,14 +132,14 @@ def _expected_max_independent(m: float, n: float) -> float:
         z = (k + 0.5 - mean) / math.sqrt(mean)
         above = ndtr((z**2 - 1) / (6 * math.sqrt(mean)) - z)
     with np.errstate(divide="ignore"):
-        return low - step * np.expm1(n * np.log1p(-above)).sum()
+        return low - step * np.expm1(m * np.log1p(-above)).sum()
 
 
-def _expected_max_choices(m: float, n: float, d: float) -> float:
-    mean = m / n
+def _expected_max_choices(n: float, m: float, d: float) -> float:
+    mean = n / m
     whole = max(0.0, math.floor(mean) - _STEADY)
     tail = _fluid(mean - whole, d)
-    return whole - np.expm1(-n * tail).sum()
+    return whole - np.expm1(-m * tail).sum()
 
 
 def bin_load_tail(balls_per_bin: ArrayLike, choices: ArrayLike, k: ArrayLike) -> Number:
@@ -150,7 +150,7 @@ def bin_load_tail(balls_per_bin: ArrayLike, choices: ArrayLike, k: ArrayLike) ->
     Parameters
     ----------
     balls_per_bin : float or array
-        t = m / n, at most 50.
+        t = n / m, at most 50.
     choices : int or array
         d, at most 1000.
     k : int or array
@@ -221,13 +221,13 @@ def balls_in_bins_growth(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike =
     r"""Return the leading term of the fullest bin's load: how it grows, not what it is.
 
     .. math::
-        d = 1: \quad k \ln \frac{kn}{m} - k + \frac{m}{n} = \ln n, \qquad
-        d \ge 2: \quad k = \frac{m}{n} + \frac{\ln \ln n}{\ln d}
+        d = 1: \quad k \ln \frac{km}{n} - k + \frac{n}{m} = \ln m, \qquad
+        d \ge 2: \quad k = \frac{n}{m} + \frac{\ln \ln m}{\ln d}
 
     Parameters
     ----------
     balls, bins, choices : int or array
-        m, n and d, all at least 1; n at least 3.
+        n, m and d, all at least 1; m at least 3.
 
     Returns
     -------
@@ -246,11 +246,11 @@ def balls_in_bins_growth(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike =
 
     Notes
     -----
-    For d = 1 it is the load that one bin in n exceeds, by the large deviations of the Poisson distribution (solved by
-    Lambert's W). With c = m / (n ln n) and k = x ln n it is the equation 1 + x (ln c − ln x + 1) − c = 0 of Raab and
-    Steger for m = c n ln n. It contains their other regimes to leading order: ln n / ln(n ln n / m) with few balls
-    (m = n: ln n / ln ln n), and m/n + √(2 (m/n) ln n) with many. For d ≥ 2 there is a bounded term O(1) besides, for
-    any m ≥ n (Azar et al. for m = n; Berenbrink et al. for more); with fewer balls than bins it is an upper bound.
+    For d = 1 it is the load that one bin in m exceeds, by the large deviations of the Poisson distribution (solved by
+    Lambert's W). With c = n / (m ln m) and k = x ln m it is the equation 1 + x (ln c − ln x + 1) − c = 0 of Raab and
+    Steger for n = c m ln m. It contains their other regimes to leading order: ln m / ln(m ln m / n) with few balls
+    (n = m: ln m / ln ln m), and n/m + √(2 (n/m) ln m) with many. For d ≥ 2 there is a bounded term O(1) besides, for
+    any n ≥ m (Azar et al. for n = m; Berenbrink et al. for more); with fewer balls than bins it is an upper bound.
     Chapter 14.
 
     References
@@ -260,15 +260,15 @@ def balls_in_bins_growth(balls: ArrayLike, bins: ArrayLike, choices: ArrayLike =
     """
     from scipy.special import lambertw
 
-    m, n, d = np.broadcast_arrays(count("balls", balls), count("bins", bins, low=3), _choices(choices))
-    mean = m / n
+    n, m, d = np.broadcast_arrays(count("balls", balls), count("bins", bins, low=3), _choices(choices))
+    mean = n / m
     # k = e · mean · exp(w), where w exp(w) = z. With many balls z is close to −1/e, where 1 + W(z) is a small number.
-    z = (np.log(n) - mean) / (math.e * mean)
+    z = (np.log(m) - mean) / (math.e * mean)
     single = mean * np.exp(1 + lambertw(z).real)
-    near = np.sqrt(2 * np.log(n) / mean)
+    near = np.sqrt(2 * np.log(m) / mean)
     single = np.where(near < 1e-5, mean * (1 + near), single)
     with np.errstate(divide="ignore"):
-        several = mean + np.log(np.log(n)) / np.log(d)
+        several = mean + np.log(np.log(m)) / np.log(d)
     return plain(np.where(d == 1, single, several))
 
 
@@ -329,7 +329,7 @@ def supermarket_tail(load: ArrayLike, choices: ArrayLike, k: ArrayLike) -> Numbe
 def supermarket_response(load: ArrayLike, choices: ArrayLike, service_rate: ArrayLike = 1.0) -> Number:
     r"""Return the mean seconds in the system, each customer joining the shortest of d queues drawn at random.
 
-    .. math:: E[T] = \frac{1}{\mu} \sum_{i=1}^{\infty} \rho^{(d^i - d) / (d - 1)}, \qquad
+    .. math:: E[R] = \frac{1}{\mu} \sum_{i=1}^{\infty} \rho^{(d^i - d) / (d - 1)}, \qquad
               d = 1: \; \frac{1}{\mu (1 - \rho)}
 
     Parameters
@@ -379,15 +379,15 @@ def supermarket_response(load: ArrayLike, choices: ArrayLike, service_rate: Arra
 def round_robin_response(load: ArrayLike, servers: ArrayLike, service_rate: ArrayLike = 1.0) -> Number:
     r"""Return the mean seconds in the system, customers dealt to the servers in turn.
 
-    .. math:: E[T] = \frac{1}{\mu (1 - \sigma)}, \qquad
-              \sigma = \left(\frac{c \rho}{c \rho + 1 - \sigma}\right)^c
+    .. math:: E[R] = \frac{1}{\mu (1 - \omega)}, \qquad
+              \omega = \left(\frac{m \rho}{m \rho + 1 - \omega}\right)^m
 
     Parameters
     ----------
     load : float or array
         ρ of each server, below 1.
     servers : int or array
-        c.
+        m.
     service_rate : float or array
         μ of each server, per second.
 
@@ -410,8 +410,8 @@ def round_robin_response(load: ArrayLike, servers: ArrayLike, service_rate: Arra
 
     Notes
     -----
-    Exact for Poisson arrivals and exponential service: each server is an E_c/M/1 queue, as the gaps between
-    every c-th arrival are Erlang of c phases. Chapter 14. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975,
+    Exact for Poisson arrivals and exponential service: each server is an E_m/M/1 queue, as the gaps between
+    every m-th arrival are Erlang of m phases. Chapter 14. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975,
     chapter 6 (G/M/1).
     """
     load, c = np.broadcast_arrays(_load(load), count("servers", servers))
@@ -421,7 +421,7 @@ def round_robin_response(load: ArrayLike, servers: ArrayLike, service_rate: Arra
 
 
 def _free(load: float, c: float) -> float:
-    """Return 1 − σ, the probability that a customer finds the server free."""
+    """Return 1 − ω, the probability that a customer finds the server free."""
     from scipy.optimize import brentq
 
     load, c = float(load), float(c)
@@ -434,21 +434,21 @@ def _free(load: float, c: float) -> float:
         return math.log1p(-free) + c * math.log1p(free / (c * load))
 
     highest = 1 - 2**-53
-    # One server's σ is the load; more servers make the arrivals more regular, and the server free more often.
+    # One server's ω is the load; more servers make the arrivals more regular, and the server free more often.
     return 1.0 if gap(highest) > 0 else brentq(gap, 1 - load, highest, xtol=1e-300, rtol=1e-14)
 
 
 def shortest_queue_bounds(load: ArrayLike, servers: ArrayLike, service_rate: ArrayLike = 1.0) -> tuple[Number, Number]:
     r"""Return bounds on the mean seconds in the system if each customer joins the shortest of all queues.
 
-    .. math:: T_{M/M/c} \le T \le T_{\text{round robin}}
+    .. math:: R_{M/M/m} \le R \le R_{\text{round robin}}
 
     Parameters
     ----------
     load : float or array
         ρ of each server, below 1.
     servers : int or array
-        c.
+        m.
     service_rate : float or array
         μ of each server, per second.
 
@@ -485,7 +485,7 @@ def shortest_queue_bounds(load: ArrayLike, servers: ArrayLike, service_rate: Arr
 def stealing_response(load: ArrayLike, service_rate: ArrayLike = 1.0) -> Number:
     r"""Return the mean seconds in the system if a server that runs empty steals from another one.
 
-    .. math:: E[T] = \frac{1}{\mu}\left(1 + \frac{2 \rho}{1 - \rho + \sqrt{(1 - \rho)(1 + 3 \rho)}}\right)
+    .. math:: E[R] = \frac{1}{\mu}\left(1 + \frac{2 \rho}{1 - \rho + \sqrt{(1 - \rho)(1 + 3 \rho)}}\right)
 
     Parameters
     ----------

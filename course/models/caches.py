@@ -1,4 +1,4 @@
-"""Caches: popular items, and the share of requests that a cache answers. Taught in chapter 04."""
+"""Caches: popular items, the share of requests that a cache answers, a miss's cost. Taught in chapters 04 and 24."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Number = float | np.ndarray
 def zipf(items: int, exponent: float) -> np.ndarray:
     r"""Return the popularity of items by Zipf's law, the most popular first; it sums to 1. Shape (items,).
 
-    .. math:: p_i = i^{-s} \Big/ \sum_{j=1}^{n} j^{-s}
+    .. math:: p_i = i^{-z} \Big/ \sum_{j=1}^{n} j^{-z}
 
     Parameters
     ----------
     items : int
         n, 1 to 10 million.
     exponent : float
-        s ≥ 0. With 0 all are equally popular; web requests have about 0.6 to 0.9, words of a text about 1.
+        z ≥ 0. With 0 all are equally popular; web requests have about 0.6 to 0.9, words of a text about 1.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def lru_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
 def fifo_hit_ratio_exact(popularity: ArrayLike, capacity: int) -> float:
     r"""Return the exact hit ratio of a cache with FIFO or RANDOM eviction, for at most 20,000 items.
 
-    .. math:: P(\text{cached set } S) = \prod_{i \in S} p_i \Big/ e_C(p), \qquad
+    .. math:: P(\text{cached set } I) = \prod_{i \in I} p_i \Big/ e_C(p), \qquad
               h = 1 - \frac{(C + 1) \, e_{C+1}(p)}{e_C(p)}
 
     Parameters
@@ -321,3 +321,92 @@ def _small(p: np.ndarray, capacity: int, most: int) -> int:
     if p.size > most:
         raise ValueError(f"popularity has {p.size} items; at most {most} can be computed exactly")
     return whole("capacity", capacity, low=0)
+
+
+# ---- What is warm, and what is far
+
+
+def cold_start_probability(rate: ArrayLike, keep: ArrayLike) -> Number:
+    r"""Return the share of calls that find no warm instance of their function.
+
+    .. math:: P(\text{cold}) = e^{-\lambda T}
+
+    Parameters
+    ----------
+    rate : float or array
+        λ, calls a second, at random (Poisson).
+    keep : float or array
+        T, seconds for which an instance is kept after a call.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    A function that is called every ten minutes, kept for ten minutes, is cold at more than a third of its calls.
+
+    >>> round(cold_start_probability(1 / 600, 600), 3)
+    0.368
+
+    Notes
+    -----
+    A call is cold if the gap before it is longer than T. The instance idles for min(gap, T), on average (1 − P) / λ:
+    each cold start that is avoided costs 1/λ idle seconds, whatever T. It is the miss ratio of a cache whose entries
+    live T seconds after each use; the idle time is derived here. One call at a time: two at once need two instances.
+    Chapter 24.
+
+    References
+    ----------
+    Shahrad et al.: Serverless in the wild: characterizing and optimizing the serverless workload at a large cloud
+    provider. USENIX ATC 2020. Fuerst, Sharma: FaasCache: keeping serverless computing alive with greedy-dual caching.
+    ASPLOS 2021, pp. 386–400.
+    """
+    rate, keep = number("rate", rate, low=0, high=1e30), number("keep", keep, low=0, high=1e30)
+    with np.errstate(under="ignore"):
+        return plain(np.exp(-rate * keep))
+
+
+def far_memory_slowdown(stalled: ArrayLike, far: ArrayLike, latency_ratio: ArrayLike) -> Number:
+    r"""Return how many times as long a program takes when a part of its memory is far away.
+
+    .. math:: 1 + u \, q \, (r - 1)
+
+    Parameters
+    ----------
+    stalled : float or array
+        u in [0, 1]: the share of its time in which it waits for memory, when all is near.
+    far : float or array
+        q in [0, 1]: the share of these accesses that go to the far memory (one minus a hit ratio).
+    latency_ratio : float or array
+        r > 0, latency of the far memory over that of the near.
+
+    Returns
+    -------
+    float or array
+        Of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    >>> round(far_memory_slowdown(0.3, 0.2, 2.5), 3)
+    1.09
+
+    Notes
+    -----
+    Derived here; waits that overlap with each other or with computing make it less, a full link to the far memory makes
+    it more. Chapter 24.
+    """
+    stalled, far = number("stalled", stalled, low=0, high=1), number("far", far, low=0, high=1)
+    ratio = number("latency_ratio", latency_ratio, above=0, high=1e30)
+    return plain(1 + stalled * far * (ratio - 1))

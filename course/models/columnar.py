@@ -14,14 +14,14 @@ Number = float | np.ndarray
 def row_group_read_probability(match: ArrayLike, rows_per_group: ArrayLike, below: ArrayLike = 0.0) -> Number:
     r"""Return the probability that a row group of unsorted rows has to be read for a filter on a range of values.
 
-    .. math:: 1 - b^r - (1 - b - s)^r; \qquad b = 0: \; 1 - (1 - s)^r
+    .. math:: 1 - b^k - (1 - b - x)^k; \qquad b = 0: \; 1 - (1 - x)^k
 
     Parameters
     ----------
     match : float or array
-        s, the share of all rows that the filter lets through.
+        x, the share of all rows that the filter lets through.
     rows_per_group : int or array
-        r.
+        k.
     below : float or array
         b, the share of all rows whose value is below the range: 0 where the range is open to one side, as in
         ``time < t``.
@@ -49,7 +49,7 @@ def row_group_read_probability(match: ArrayLike, rows_per_group: ArrayLike, belo
     Notes
     -----
     Chapter 04. The footer of a Parquet file holds the smallest and the largest value of each column in each row group.
-    A group is skipped when all of its rows are below the range (probability b^r) or all above it. Assumes that each
+    A group is skipped when all of its rows are below the range (probability b^k) or all above it. Assumes that each
     row's value is drawn independently. That statistics are of use at all needs sorted data (`columnar_read`). Derived
     here.
     """
@@ -73,8 +73,8 @@ def columnar_read(
     r"""Return the expected bytes that a query reads from a columnar file with row groups.
 
     .. math::
-        \text{random:} \; \sum_g s_g \, \bigl(1 - (1 - q)^{n_g}\bigr) \qquad
-        \text{sorted:} \; \sum_{g \,\cap\, [b N, (b + q) N]} s_g
+        \text{random:} \; \sum_g s_g \, \bigl(1 - (1 - x)^{k_g}\bigr) \qquad
+        \text{sorted:} \; \sum_{g \,\cap\, [b R, (b + x) R]} s_g
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def columnar_read(
         Bytes of the columns that the query names, its filter's column included, over all rows; s_g of group g. Naming
         fewer columns is projection push-down.
     rows, rows_per_group : int or array
-        N rows of the file, and n_g of each row group; the last group has what is left.
+        R rows of the file, and k_g of each row group; the last group has what is left.
     match, below : float or array
-        q and b, shares of the rows that the filter lets through, and whose value is below its range, as in
+        x and b, shares of the rows that the filter lets through, and whose value is below its range, as in
         `row_group_read_probability`.
     order : {"random", "sorted"}
         Whether the rows lie at random, or sorted by the filter's column.

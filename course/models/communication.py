@@ -1,7 +1,7 @@
 """What messages cost: one, and all that a group of workers sends in a broadcast, a reduction, a shuffle or a barrier.
 
 The size of a message is counted in bytes, its latency (α, what every message costs) in seconds, the bandwidth of each
-worker's link (1/β) in bytes a second. Taught in chapters 03, 09 and 15.
+worker's link (1/β) in bytes a second. Taught in chapters 03, 09, 15 and 24.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import norm
 
-from course.domain import plain, scalar
+from course.domain import number, plain, scalar
 from course.models.quantity import amount, count, positive, speed
 
 Number = float | np.ndarray
@@ -23,12 +24,12 @@ Number = float | np.ndarray
 def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> Number:
     r"""Return the seconds from sending a message to having received all of it.
 
-    .. math:: T = \alpha + n \beta, \qquad \beta = 1 / \text{bandwidth}
+    .. math:: T = \alpha + s \beta, \qquad \beta = 1 / \text{bandwidth}
 
     Parameters
     ----------
     size : float or array
-        n, bytes.
+        s, bytes.
     latency : float or array
         α, seconds.
     bandwidth : float or array
@@ -53,7 +54,8 @@ def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> N
 
     Notes
     -----
-    Half of the bandwidth is reached at a size of latency × bandwidth (Hockney's n½). Chapters 03 and 15.
+    Half of the bandwidth is reached at a size of latency × bandwidth (Hockney's n½, s½ in chapter 15).
+    Chapters 03 and 15.
 
     References
     ----------
@@ -65,18 +67,18 @@ def message_time(size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> N
 def bsp_time(work: ArrayLike, h: ArrayLike, gap: ArrayLike, latency: ArrayLike) -> Number:
     r"""Return the time of one superstep of the BSP model; the sum over an array of supersteps is the program's.
 
-    .. math:: T = w + h g + l
+    .. math:: T = w + u g + b
 
     Parameters
     ----------
     work : float or array
-        w, the longest that any processor computes.
+        w, the longest that any worker computes.
     h : float or array
-        The most words that any processor sends or receives.
+        u, the most words that any worker sends or receives (h in the literature).
     gap : float or array
         g, time for each word when all communicate.
     latency : float or array
-        l, time of the barrier that ends the superstep.
+        b, time of the barrier that ends the superstep (l in the literature).
 
     Returns
     -------
@@ -196,7 +198,7 @@ def tree_reduce_time(
 ) -> Number:
     r"""Return the seconds to combine one partial result of each worker in a tree.
 
-    .. math:: T = \sum_{\text{levels}} \left[o + \alpha + (f_i - 1)(n \beta + c)\right], \quad
+    .. math:: T = \sum_{\text{levels}} \left[o + \alpha + (f_i - 1)(s \beta + c)\right], \quad
               f_i = \min(f, r_i), \quad r_{i+1} = \lceil r_i / f \rceil, \quad r_0 = p
 
     Parameters
@@ -204,7 +206,7 @@ def tree_reduce_time(
     workers : int or array
         p: so many partial results, one on each worker.
     size : float or array
-        n, bytes of a partial result, and of what several are combined to.
+        s, bytes of a partial result, and of what several are combined to.
     latency, bandwidth : float or array
         α and 1/β.
     fan_in : int or array
@@ -235,7 +237,7 @@ def tree_reduce_time(
     -----
     A task runs where one of its inputs is and asks for the others at the same time: the latency is paid once a level,
     but the bytes come one after another through one link. With f = 2 and no overhead it is the binomial tree,
-    ⌈lg p⌉ (α + nβ + c). Chapter 15.
+    ⌈lg p⌉ (α + sβ + c). Chapter 15.
 
     References
     ----------
@@ -294,7 +296,7 @@ def best_fan_in(
     r"""Return the fan-in with which `tree_reduce_time` is shortest.
 
     .. math:: f (\ln f - 1) = \frac{A}{B} - 1, \qquad f = e^{1 + W((A/B - 1) / e)},
-              \qquad A = o + \alpha, \quad B = n \beta + c
+              \qquad A = o + \alpha, \quad B = s \beta + c
 
     Parameters
     ----------
@@ -351,7 +353,7 @@ def best_fan_in(
 
 
 def _group(workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike) -> tuple[np.ndarray, ...]:
-    """Return p, α, the time nβ of all bytes, and ⌈lg p⌉."""
+    """Return p, α, the time sβ of all bytes, and ⌈lg p⌉."""
     workers = count("workers", workers)
     transfer = amount("size", size) / speed("bandwidth", bandwidth)
     return workers, amount("latency", latency), transfer, np.ceil(np.log2(workers))
@@ -364,19 +366,19 @@ def _unknown(algorithm: object, known: tuple[str, ...]) -> ValueError:
 def broadcast_time(
     workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike, algorithm: str = "binomial"
 ) -> Number:
-    r"""Return the seconds until all workers have the n bytes that one of them had.
+    r"""Return the seconds until all workers have the s bytes that one of them had.
 
     .. math::
-        \text{flat:} \; (p - 1)(\alpha + n\beta) \qquad
-        \text{binomial:} \; \lceil \lg p \rceil (\alpha + n\beta) \qquad
-        \text{scatter\_allgather:} \; (\lceil \lg p \rceil + p - 1)\,\alpha + 2 \, \tfrac{p - 1}{p} \, n\beta
+        \text{flat:} \; (p - 1)(\alpha + s\beta) \qquad
+        \text{binomial:} \; \lceil \lg p \rceil (\alpha + s\beta) \qquad
+        \text{scatter\_allgather:} \; (\lceil \lg p \rceil + p - 1)\,\alpha + 2 \, \tfrac{p - 1}{p} \, s\beta
 
     Parameters
     ----------
     workers : int or array
         p, with the one that has it.
     size : float or array
-        n, bytes.
+        s, bytes.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -420,18 +422,18 @@ def broadcast_time(
 def all_gather_time(
     workers: ArrayLike, size: ArrayLike, latency: ArrayLike, bandwidth: ArrayLike, algorithm: str = "ring"
 ) -> Number:
-    r"""Return the seconds until all workers have all n bytes, of which each had n / p.
+    r"""Return the seconds until all workers have all s bytes, of which each had s / p.
 
     .. math::
-        \text{ring:} \; (p - 1)\,\alpha + \tfrac{p - 1}{p} \, n\beta \qquad
-        \text{recursive\_doubling:} \; \lceil \lg p \rceil \,\alpha + \tfrac{p - 1}{p} \, n\beta
+        \text{ring:} \; (p - 1)\,\alpha + \tfrac{p - 1}{p} \, s\beta \qquad
+        \text{recursive\_doubling:} \; \lceil \lg p \rceil \,\alpha + \tfrac{p - 1}{p} \, s\beta
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of all parts together.
+        s, bytes of all parts together.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -472,19 +474,19 @@ def all_reduce_time(
     algorithm: str = "ring",
     combine_rate: ArrayLike | None = None,
 ) -> Number:
-    r"""Return the seconds until all workers have the sum of the vectors of n bytes that each of them had.
+    r"""Return the seconds until all workers have the sum of the vectors of s bytes that each of them had.
 
     .. math::
-        \text{recursive\_doubling:} &\; \lg p \,(\alpha + n\beta + n\gamma) \\
-        \text{ring:} &\; 2 (p - 1)\,\alpha + \tfrac{p - 1}{p} \, n \,(2\beta + \gamma) \\
-        \text{rabenseifner:} &\; 2 \lg p \,\alpha + \tfrac{p - 1}{p} \, n \,(2\beta + \gamma)
+        \text{recursive\_doubling:} &\; \lg p \,(\alpha + s\beta + c) \\
+        \text{ring:} &\; 2 (p - 1)\,\alpha + \tfrac{p - 1}{p} \,(2 s\beta + c) \\
+        \text{rabenseifner:} &\; 2 \lg p \,\alpha + \tfrac{p - 1}{p} \,(2 s\beta + c)
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of each vector.
+        s, bytes of each vector.
     latency, bandwidth : float or array
         α and 1/β.
     algorithm : str
@@ -492,7 +494,7 @@ def all_reduce_time(
         sums a part of the vectors (reduce-scatter), then all gather the parts, around a ring or by halving and
         doubling.
     combine_rate : float or array, optional
-        1/γ, bytes a second that a worker adds up; without limit if left out.
+        s / c, bytes a second that a worker adds up; c, the seconds to combine two vectors, is 0 if left out.
 
     Returns
     -------
@@ -512,8 +514,8 @@ def all_reduce_time(
     Notes
     -----
     If p is no power of two, the first and the last formula are those of the largest power of two below it, and two
-    messages more: the workers that are too many hand their vectors in (α + nβ + nγ), and get the result back (α + nβ).
-    The ring needs the fewest bytes with any p: each worker sends less than 2n, however many there are. Chapter 15.
+    messages more: the workers that are too many hand their vectors in (α + sβ + c), and get the result back (α + sβ).
+    The ring needs the fewest bytes with any p: each worker sends less than 2s, however many there are. Chapter 15.
     Source: as `broadcast_time`.
     """
     known = ("recursive_doubling", "ring", "rabenseifner")
@@ -542,19 +544,19 @@ def shuffle_time(
     r"""Return the seconds of an all-to-all: every worker sends every other worker its part of the data.
 
     .. math::
-        \text{pairwise:} \; m (p - 1)\,\alpha + \frac{p - 1}{p} \cdot \frac{n}{p} \, \beta \qquad
-        \text{bruck:} \; \lceil \lg p \rceil \left(\alpha + \frac{n}{2p} \, \beta\right)
+        \text{pairwise:} \; k (p - 1)\,\alpha + \frac{p - 1}{p} \cdot \frac{D}{p} \, \beta \qquad
+        \text{bruck:} \; \lceil \lg p \rceil \left(\alpha + \frac{D}{2p} \, \beta\right)
 
     Parameters
     ----------
     workers : int or array
         p.
     size : float or array
-        n, bytes of all the data, spread evenly over the workers before and after.
+        D, bytes of all the data, spread evenly over the workers before and after.
     latency, bandwidth : float or array
         α, and 1/β of each worker's link.
     messages : int or array
-        m, messages in which a worker sends to another what it has for it: 1 if it collects them, as many as it has
+        k, messages in which a worker sends to another what it has for it: 1 if it collects them, as many as it has
         pairs of input and output partitions if not. Only ``pairwise``.
     algorithm : str
         ``pairwise``: directly to the one who needs it. ``bruck``: in rounds, several parts in each message, passed on
@@ -596,20 +598,20 @@ def shuffle_tasks(partitions: int, max_branch: int = 32) -> tuple[int, int]:
     r"""Return the tasks of a shuffle that is made of tasks, and of one whose workers send each other what they have.
 
     .. math::
-        \text{tasks:} \; s \, k^s (k + 2), \quad s = \lceil \log_b n \rceil, \; k = \lceil n^{1/s} \rceil
-        \qquad \text{peer to peer:} \; 2n + 1
+        \text{tasks:} \; j \, b^j (b + 2), \quad j = \max(1, \lceil \log_{b_{\max}} n \rceil), \quad
+        b = \lceil n^{1/j} \rceil \qquad \text{peer to peer:} \; 2n + 1
 
     Parameters
     ----------
     partitions : int
         n, of the input and of the output; at least 1.
     max_branch : int
-        b, pieces that one task cuts its partition into at most; more partitions take several stages. At least 2.
+        The largest b, pieces that one task cuts its partition into; more partitions take several stages. At least 2.
 
     Returns
     -------
     tasks : int
-        Of the shuffle made of tasks: cut, pick and join in each of s stages.
+        Of the shuffle made of tasks: cut, pick and join in each of j stages.
     peers : int
         Of the shuffle from worker to worker: n that send, a barrier, and n that hand over what came.
 
@@ -625,13 +627,13 @@ def shuffle_tasks(partitions: int, max_branch: int = 32) -> tuple[int, int]:
 
     Notes
     -----
-    Of Dask's two methods, as counted in version 2026.8: exact in one stage, and in several if n is kˢ; otherwise within
+    Of Dask's two methods, as counted in version 2026.8: exact in one stage, and in several if n is bʲ; otherwise within
     some per cent (pieces that nobody needs are left out). The tasks that make the input and use the output are not in
     it. Chapter 15.
     """
-    n, b = int(scalar("partitions", partitions, count)), int(scalar("max_branch", max_branch, count, low=2))
+    n, most = int(scalar("partitions", partitions, count)), int(scalar("max_branch", max_branch, count, low=2))
     stages = 1
-    while b**stages < n:
+    while most**stages < n:
         stages += 1
     pieces = max(round(n ** (1 / stages)), 1)
     pieces += pieces**stages < n
@@ -798,3 +800,96 @@ def compression_break_even(
     compress, expand = positive("compress_rate", compress_rate), positive("decompress_rate", decompress_rate)
     least = np.minimum(compress, expand) if pipelined else (1 - 1 / ratio) / (1 / compress + 1 / expand)
     return plain(np.where(ratio > 1, least, 0.0))
+
+
+# ---- between regions
+
+
+def reduce_break_even(reduce_rate: ArrayLike, link_rate: ArrayLike, regions: ArrayLike) -> Number:
+    r"""Return the share to which reducing must shrink data, so that it pays to reduce where they are.
+
+    .. math:: q^* = 1 - \frac{1}{v / w + k}
+
+    Parameters
+    ----------
+    reduce_rate : float or array
+        v, bytes a second at which one region reduces.
+    link_rate : float or array
+        w, bytes a second from each region to the one where the sum is made.
+    regions : int or array
+        k, regions with equally much data.
+
+    Returns
+    -------
+    float or array
+        Reducing first is faster exactly for q < q*, of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    >>> reduce_break_even(2e9, 0.5e9, 4)
+    0.875
+
+    Notes
+    -----
+    With D bytes in each region and a latency ℓ, moving all takes ℓ + D/w + k D/v, reducing first
+    D/v + ℓ + q D/w + q k D/v. Subtract: ℓ and D cancel. Derived here; sister of `compression_break_even`. Chapter 24.
+
+    References
+    ----------
+    Pu et al.: Low latency geo-distributed data analytics. SIGCOMM 2015: where to place the data and the tasks.
+    """
+    ratio = positive("reduce_rate", reduce_rate) / positive("link_rate", link_rate)
+    return plain(1 - 1 / (ratio + count("regions", regions)))
+
+
+def local_steps_efficiency(steps: ArrayLike, sites: ArrayLike, variation: ArrayLike, sync: ArrayLike) -> Number:
+    r"""Return the share of time in which sites compute that meet at a barrier only every so many steps.
+
+    .. math:: \frac{K}{K + v \sqrt{K} \, e_k + b}, \qquad e_k = E[\max \text{ of } k \text{ standard normals}]
+
+    Parameters
+    ----------
+    steps : float or array
+        K, steps between two barriers.
+    sites : int or array
+        k.
+    variation : float or array
+        v, coefficient of variation of the time of a step.
+    sync : float or array
+        b, what a barrier costs besides waiting, in mean times of a step.
+
+    Returns
+    -------
+    float or array
+        In [0, 1], of the broadcast shape of the arguments.
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    Eight sites that exchange for 20 steps' time: each step, every 100 steps, every 500.
+
+    >>> local_steps_efficiency([1, 100, 500], 8, 0.5, 20).round(3)
+    array([0.046, 0.787, 0.933])
+
+    Notes
+    -----
+    The sum of K steps is nearly normal with the standard deviation v √K, so the slowest of k sites is late by v √K e_k.
+    The exchange is amortized as 1/K, waiting for the slowest only as 1/√K. Derived here. Chapter 24.
+
+    References
+    ----------
+    Douillard et al.: DiLoCo: distributed low-communication training of language models. arXiv:2311.08105, 2023.
+    """
+    steps, sites = number("steps", steps, low=1, high=1e15), count("sites", sites, high=1e9)
+    variation, sync = number("variation", variation, low=0, high=1e15), number("sync", sync, low=0, high=1e30)
+    late = np.asarray(expected_maximum(norm(), sites))
+    return plain(steps / (steps + variation * np.sqrt(steps) * np.maximum(late, 0.0) + sync))

@@ -56,7 +56,7 @@ def mg1_preemptive(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv
 
     Who is interrupted goes on later where it stopped (preemptive resume).
 
-    .. math:: T_k = \frac{E[S_k]}{1 - \sigma_{k-1}}
+    .. math:: R_k = \frac{E[S_k]}{1 - \sigma_{k-1}}
               + \frac{\sum_{i \le k} \lambda_i E[S_i^2] / 2}{(1 - \sigma_{k-1})(1 - \sigma_k)},
               \quad \sigma_k = \sum_{i \le k} \rho_i
 
@@ -110,7 +110,7 @@ def _classes(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: Arra
 def mg1_ps(arrival_rate: ArrayLike, service_mean: ArrayLike) -> Queue:
     r"""Return the M/G/1 queue under processor sharing: all are served at once, each at 1/n of the speed.
 
-    .. math:: E[T] = \frac{E[S]}{1 - \rho}
+    .. math:: E[R] = \frac{E[S]}{1 - \rho}
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def mg1_sjf(arrival_rate: ArrayLike, service: Any) -> Queue:
 def mg1_srpt(arrival_rate: ArrayLike, service: Any) -> Queue:
     r"""Return the M/G/1 queue that always serves the job with the shortest remaining time, interrupting others for it.
 
-    .. math:: T(x) = \frac{\lambda \left[\int_0^x t^2 dF(t) + x^2 (1 - F(x))\right]}{2 \, (1 - \rho(x))^2}
+    .. math:: R(x) = \frac{\lambda \left[\int_0^x t^2 dF(t) + x^2 (1 - F(x))\right]}{2 \, (1 - \rho(x))^2}
               + \int_0^x \frac{dt}{1 - \rho(t)}, \quad \rho(x) = \lambda \int_0^x t \, dF(t)
 
     Parameters

@@ -33,8 +33,8 @@ def chunk_time(
     r"""Return the seconds until work that is cut in equal chunks is done, if the last to start is the slowest.
 
     .. math::
-        T = s_k + o + \sigma \frac{W}{k}, \qquad
-        s_k = \max\left(k s, \; (k - w p)\, s + w \left(\frac{W}{k} + o\right)\right), \quad
+        T = t_k + o + \sigma \frac{W}{k}, \qquad
+        t_k = \max\left(k h, \; (k - w p)\, h + w \left(\frac{W}{k} + o\right)\right), \quad
         w = \left\lfloor \frac{k - 1}{p} \right\rfloor
 
     Parameters
@@ -48,7 +48,7 @@ def chunk_time(
     overhead : float or array
         o, seconds that each task costs its worker besides.
     dispatch : float or array
-        s, seconds for which each task occupies the scheduler, of which there is one. The others work meanwhile.
+        h, seconds for which each task occupies the scheduler, of which there is one. The others work meanwhile.
     slowest : float or array
         σ, at least 1: the slowest chunk takes so many times as long as the others, and it comes last, which is the
         worst place.
@@ -75,7 +75,7 @@ def chunk_time(
 
     Notes
     -----
-    Exact: the scheduler hands out chunk j at j s; it starts then, or when chunk j − p has left its worker. The last
+    Exact: the scheduler hands out chunk j at j h; it starts then, or when chunk j − p has left its worker. The last
     start is that of chunk k, which waited for the scheduler alone, or w times for the chunk ahead. Without dispatch it
     is ⌈k / p⌉ (W / k + o) for σ = 1. Chapters 10 and 15. Derived here.
     """
@@ -162,8 +162,8 @@ def best_chunk(
     -----
     In w full waves (k = w p) the time is W / p · (1 + (σ − 1) / w) + w o: smaller chunks shorten the wait for the last
     one, and cost more overhead. The derivative by w is 0 at √((σ − 1) W / (p o)). For chunks that are all equal (σ = 1)
-    one wave is the best, and the memory decides. A scheduler that is busy with k s for longer than the workers with
-    their work sets a limit of its own, k ≤ W / (p s − o), where p s > o. The formula keeps to all of these, but it
+    one wave is the best, and the memory decides. A scheduler that is busy with k h for longer than the workers with
+    their work sets a limit of its own, k ≤ W / (p h − o), where p h > o. The formula keeps to all of these, but it
     knows no whole waves; the search tries every number of chunks. Chapters 10, 15 and 20. Derived here, from
     `chunk_time`.
     """
@@ -189,24 +189,24 @@ def best_chunk(
 def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLike, deviation: ArrayLike) -> Number:
     r"""Return how many items of random length to put into one task.
 
-    .. math:: K = \left(\frac{\sqrt{2} \, n \, h}{\sigma \, p \sqrt{\ln p}}\right)^{2/3}, \qquad
-              T \approx \frac{n}{p} \mu + \frac{n h}{K p} + \sigma \sqrt{2 K \ln p}
+    .. math:: b = \left(\frac{\sqrt{2} \, n \, h}{s \, m \sqrt{\ln m}}\right)^{2/3}, \qquad
+              T \approx \frac{n}{m} w + \frac{n h}{b m} + s \sqrt{2 b \ln m}
 
     Parameters
     ----------
     items : int or array
-        n, independent of each other.
+        n, independent of each other; the mean time of one is w.
     workers : int or array
-        p, at least 2.
+        m, at least 2.
     overhead : float or array
         h, seconds that each task costs besides.
     deviation : float or array
-        σ > 0, standard deviation of the time of one item [s].
+        s > 0, standard deviation of the time of one item [s].
 
     Returns
     -------
     float or array
-        Between 1 and n / p, a real number.
+        Between 1 and n / m, a real number.
 
     Raises
     ------
@@ -222,19 +222,19 @@ def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLik
 
     Notes
     -----
-    The three terms of T: the work, the overhead, and how long the last worker is behind the mean: the largest of p
-    sums of K items, which are nearly normal, with √(2 ln p) for the expected maximum. K is where the derivative is 0.
-    An approximation, for many tasks a worker and K large. Chapters 10 and 20.
+    The three terms of T: the work, the overhead, and how long the last worker is behind the mean: the largest of m
+    sums of b items, which are nearly normal, with √(2 ln m) for the expected maximum. b is where the derivative is 0.
+    An approximation, for many tasks a worker and b large. Chapters 10 and 20.
 
     References
     ----------
     Kruskal, Weiss: Allocating independent subtasks on parallel processors. IEEE Transactions on Software Engineering
     SE-11(10), 1985.
     """
-    n, p = count("items", items), count("workers", workers, low=2)
+    n, m = count("items", items), count("workers", workers, low=2)
     overhead, deviation = amount("overhead", overhead), positive("deviation", deviation)
-    wanted = (math.sqrt(2) * n * overhead / (deviation * p * np.sqrt(np.log(p)))) ** (2 / 3)
-    return plain(np.clip(wanted, 1, np.maximum(n / p, 1)))
+    wanted = (math.sqrt(2) * n * overhead / (deviation * m * np.sqrt(np.log(m)))) ** (2 / 3)
+    return plain(np.clip(wanted, 1, np.maximum(n / m, 1)))
 
 
 # ---- a central scheduler
@@ -243,14 +243,14 @@ def kruskal_weiss_batch(items: ArrayLike, workers: ArrayLike, overhead: ArrayLik
 def scheduler_ceiling(task_overhead: ArrayLike, message_overhead: ArrayLike = 0.0, batch: ArrayLike = 1) -> Number:
     r"""Return the tasks a second that one scheduler can handle, however many workers there are.
 
-    .. math:: X_{\max} = \frac{1}{t + m / b}
+    .. math:: X_{\max} = \frac{1}{h + o / b}
 
     Parameters
     ----------
     task_overhead : float or array
-        t, seconds of the scheduler for each task.
+        h, seconds of the scheduler for each task.
     message_overhead : float or array
-        m, seconds of the scheduler for each message.
+        o, seconds of the scheduler for each message.
     batch : int or array
         b, tasks in one message.
 
@@ -273,7 +273,7 @@ def scheduler_ceiling(task_overhead: ArrayLike, message_overhead: ArrayLike = 0.
 
     Notes
     -----
-    The utilization law: the scheduler is busy for X (t + m / b) of each second, which is 1 at most. Derived here, from
+    The utilization law: the scheduler is busy for X (h + o / b) of each second, which is 1 at most. Derived here, from
     `little`. Chapters 07 and 08.
     """
     each = amount("task_overhead", task_overhead) + amount("message_overhead", message_overhead) / count("batch", batch)
@@ -286,17 +286,17 @@ def scheduler_utilization(
     r"""Return the share of the time in which the workers do useful work, if each asks one scheduler for its next task.
 
     .. math::
-        \text{constant times:} \; \frac{d}{\max(N s, \, d + s)} \qquad
-        \text{random times:} \; \frac{d}{N s} \left(1 - B(N, d / s)\right)
+        \text{constant times:} \; e = \frac{p}{\max(N h, \, p + h)} \qquad
+        \text{random times:} \; e = \frac{p}{N h} \left(1 - B(N, p / h)\right)
 
     Parameters
     ----------
     task : float or array
-        d, mean seconds of a task.
+        p, mean seconds of a task.
     workers : int or array
         N; at most a million if ``random``.
     scheduler_overhead : float or array
-        s > 0, mean seconds of the scheduler for each task.
+        h > 0, mean seconds of the scheduler for each task.
     random : bool
         Whether both times are exponential, and not constant.
 
@@ -322,9 +322,9 @@ def scheduler_utilization(
     Notes
     -----
     A worker that is done waits until the scheduler has served those before it, and it; then it works. Constant times
-    settle in a round: it takes d + s if the scheduler has time to spare, N s if not. Random times make a machine-repair
+    settle in a round: it takes p + h if the scheduler has time to spare, N h if not. Random times make a machine-repair
     queue (`machine_repair`), whose formula is Erlang's (B) with workers and scheduler in exchanged roles. If workers
-    hold a queue of tasks of their own, the scheduler's s is hidden, and d / max(N s, d) is the bound. Chapter 08.
+    hold a queue of tasks of their own, the scheduler's h is hidden, and p / max(N h, p) is the bound. Chapter 08.
     Derived here, from `machine_repair`.
     """
     task, workers = amount("task", task), count("workers", workers)
@@ -339,14 +339,14 @@ def scheduler_utilization(
 def smallest_task(workers: ArrayLike, scheduler_overhead: ArrayLike, efficiency: ArrayLike = 0.9) -> Number:
     r"""Return the shortest tasks with which one scheduler keeps all the workers busy [s].
 
-    .. math:: d = \max\left(e N s, \; \frac{e}{1 - e} s\right)
+    .. math:: p_{\min} = \max\left(e N h, \; \frac{e}{1 - e} h\right)
 
     Parameters
     ----------
     workers : int or array
         N.
     scheduler_overhead : float or array
-        s, seconds of the scheduler for each task.
+        h, seconds of the scheduler for each task.
     efficiency : float or array
         e, share of the time in which the workers shall work, below 1.
 
@@ -369,7 +369,7 @@ def smallest_task(workers: ArrayLike, scheduler_overhead: ArrayLike, efficiency:
 
     Notes
     -----
-    `scheduler_utilization` with constant times, solved for d. Chapters 08 and 10. Source: as `scheduler_utilization`.
+    `scheduler_utilization` with constant times, solved for p. Chapters 08 and 10. Source: as `scheduler_utilization`.
     """
     workers, overhead = count("workers", workers), amount("scheduler_overhead", scheduler_overhead)
     share = number("efficiency", efficiency, low=0)
@@ -384,7 +384,7 @@ def smallest_task(workers: ArrayLike, scheduler_overhead: ArrayLike, efficiency:
 def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayLike, per_item: ArrayLike) -> Number:
     r"""Return the mean seconds from an item's arrival to the end of its batch.
 
-    .. math:: T = \frac{b - 1}{2 \lambda} + W_q + S, \qquad S = m + b i
+    .. math:: T = \frac{b - 1}{2 \lambda} + W + S, \qquad S = c_0 + c_1 b
 
     Parameters
     ----------
@@ -393,9 +393,9 @@ def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayL
     batch : int or array
         b: so many items are collected, then sent and served together.
     per_message : float or array
-        m, seconds that a batch takes, whatever is in it.
+        c₀, seconds that a batch takes, whatever is in it.
     per_item : float or array
-        i, seconds that each of its items takes besides.
+        c₁, seconds that each of its items takes besides.
 
     Returns
     -------
@@ -416,8 +416,8 @@ def batch_latency(arrival_rate: ArrayLike, batch: ArrayLike, per_message: ArrayL
 
     Notes
     -----
-    Exact: the wait of an item for its batch to fill, the wait of the full batch for the server, and the service. The
-    batches come at Erlang times and take S each: E_b/D/1. It waits as long as in M/D/b with service S, where each
+    Exact: the wait of an item for its batch to fill, the wait W of the full batch for the server, and the service S.
+    The batches come at Erlang times and take S each: E_b/D/1. It waits as long as in M/D/b with service S, where each
     server gets every b-th customer (`mdc`). For batches with a time-out see `batching`. Chapters 07, 09, 20 and 21.
     Derived here, from `mdc`.
     """
@@ -436,7 +436,7 @@ def best_batch(arrival_rate: float, per_message: float, per_item: float) -> int:
     Parameters
     ----------
     arrival_rate, per_message, per_item : float
-        λ, and the seconds of a message and of an item, as in `batch_latency`.
+        λ, c₀ and c₁, as in `batch_latency`.
 
     Returns
     -------
@@ -490,18 +490,18 @@ def serialization_time(
 ) -> Number:
     r"""Return the seconds to turn an object into bytes, send them to some receivers, and make objects of them again.
 
-    .. math:: T = c \left(\frac{n}{s} + \frac{r n}{B} + \frac{n}{d}\right)
+    .. math:: T = c \left(\frac{n}{s_1} + \frac{g \, n}{B} + \frac{n}{s_2}\right)
 
     Parameters
     ----------
     size : float or array
         n, bytes of the object.
     serialize_rate, deserialize_rate : float or array
-        s and d, bytes a second.
+        s₁ and s₂, bytes a second.
     bandwidth : float or array
         B of the sender's link, bytes a second.
     receivers : int or array
-        r, workers that get it; one after another through the sender's link. They deserialize at the same time.
+        g, workers that get it; one after another through the sender's link. They deserialize at the same time.
     copies : int or array
         c: how often all this is done.
 

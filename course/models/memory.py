@@ -33,24 +33,24 @@ def keep_or_make(
 ) -> Keeping:
     r"""Return the seconds of using a result several times, if it is kept and if it is made again.
 
-    .. math:: T_\text{kept} = V \tau + x \left(\frac{w}{\beta_w} + \frac{u - 1}{\beta_r}\right), \quad
-              T_\text{again} = u V \tau, \quad x = \max(V - R, 0)
+    .. math:: T_\text{kept} = V \tau + x \left(w \beta_w + (u - 1) \beta_r\right), \quad
+              T_\text{again} = u V \tau, \quad x = \max(V - H, 0)
 
     Parameters
     ----------
     size : float
         V, of the result [bytes].
     room : float
-        R, the memory that it may fill [bytes].
+        H, the memory that it may fill [bytes].
     uses : int
         u, how often it is used.
     make : float
         τ, to make a byte of it [s/byte]: loading, decoding, computing.
     write, read : float
-        β, of the disk, with packing and unpacking [bytes/s].
+        1 / β_w and 1 / β_r, of the disk, with packing and unpacking [bytes/s].
     rewrites : bool
         Whether what comes back from disk loses its copy there, and so is written for each later use (w = u - 1), as
-        Dask's `SpillBuffer` does; else it is written once (w = 1, or 0 if it is used only once).
+        Dask's `SpillBuffer` does and chapter 22 counts; else it is written once (w = 1, or 0 if it is used only once).
 
     Returns
     -------
@@ -74,7 +74,7 @@ def keep_or_make(
     -----
     The first use follows the making at once, from memory. Passes through the data go from one end to the other, in the
     same order each time, and the least recently used goes first: then nothing of the part that does not fit stays for
-    the next pass, so that in truth x is nearer to V than to V − R. The formula is the best case. Reading, writing and
+    the next pass, so that in truth x is nearer to V than to V − H. The formula is the best case. Reading, writing and
     making do not overlap in it. Derived here. Chapter 22.
     """
     size, room, make = (scalar(name, value, low=0) for name, value in (("size", size), ("room", room), ("make", make)))

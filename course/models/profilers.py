@@ -188,9 +188,9 @@ def lockstep(share: float, interval: float, period: float) -> Lockstep:
 
     Let interval / period be a / b in lowest terms. Then all samples lie at b points of the period, equally far apart,
     and a function that takes a share p of it, in one piece, contains ⌊pb⌋ or ⌈pb⌉ of them: which, is decided by the
-    instant of the first sample alone. With f the fraction of pb, the share shown has the standard deviation
+    instant of the first sample alone. With r the fraction of pb, the share shown has the standard deviation
 
-    .. math:: \sqrt{f (1 - f)} / b
+    .. math:: \sqrt{r (1 - r)} / b
 
     More samples do not help. Where the program's period divides the interval, b is 1: the profiler shows all or
     nothing, and a thousand samples are worth one. Where b is large, it errs *less* than a random one.
@@ -238,8 +238,8 @@ def lockstep(share: float, interval: float, period: float) -> Lockstep:
     if abs(inside - round(inside)) < 1e-9 * points:
         inside = float(round(inside))
     low = np.floor(inside)
-    f = inside - low
-    return Lockstep(points, float(low / points), float(np.ceil(inside) / points), float(np.sqrt(f * (1 - f)) / points))
+    r = inside - low
+    return Lockstep(points, float(low / points), float(np.ceil(inside) / points), float(np.sqrt(r * (1 - r)) / points))
 
 
 def jittered_standard_error(share: float, samples: int, *, interval: float, period: float, jitter: float) -> float:

@@ -73,7 +73,7 @@ def phi(elapsed: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Number:
 def phi_timeout(threshold: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Number:
     r"""Return the seconds of silence after which `phi` reaches a threshold.
 
-    .. math:: t: \; \varphi(t) = \Phi, \qquad t = \mu + \sigma \, Q^{-1}(10^{-\Phi})
+    .. math:: \theta: \; \varphi(\theta) = \Phi, \qquad \theta = \mu + \sigma \, Q^{-1}(10^{-\Phi})
 
     Parameters
     ----------
@@ -110,19 +110,19 @@ def phi_timeout(threshold: ArrayLike, mean: ArrayLike, std: ArrayLike) -> Number
 def false_suspicion(timeout: ArrayLike, period: ArrayLike, loss_probability: ArrayLike, delay: Any = 0.0) -> Number:
     r"""Return the probability that a live worker is suspected between two heartbeats of which the first arrived.
 
-    .. math:: \prod_{j=1}^{\lfloor t / h \rfloor} \left[p + (1 - p) \, P(D > t - j h)\right]
+    .. math:: \prod_{j=1}^{\lfloor \theta / \eta \rfloor} \left[q + (1 - q) \, P(Y > \theta - j \eta)\right]
 
     Parameters
     ----------
     timeout : float or array
-        t ≥ h, at most 10,000 h. A worker is suspected when no later heartbeat has come so long after the last one *was
+        θ ≥ η, at most 10,000 η. A worker is suspected when no later heartbeat has come so long after the last one *was
         sent*.
     period : float or array
-        h, seconds from heartbeat to heartbeat.
+        η, seconds from heartbeat to heartbeat.
     loss_probability : float or array
-        p, the probability that a heartbeat is lost; independent of the others.
+        q, the probability that a heartbeat is lost; independent of the others.
     delay : float, array or distribution
-        D, how long a heartbeat is on its way: the mean of an exponential distribution [s], 0 for no delay, or a
+        Y, how long a heartbeat is on its way: the mean of an exponential distribution [s], 0 for no delay, or a
         distribution with ``sf``, such as those of ``scipy.stats``.
 
     Returns
@@ -151,7 +151,7 @@ def false_suspicion(timeout: ArrayLike, period: ArrayLike, loss_probability: Arr
     References
     ----------
     Chen, Toueg, Aguilera: On the quality of service of failure detectors. IEEE Transactions on Computers 51(5), 2002,
-    section 3 (NFD-S; their η is h, and their δ + η is t).
+    section 3 (NFD-S; their δ + η is θ).
     """
     timeout, period, loss = _heartbeats(timeout, period, loss_probability)
     late = _late(delay)
@@ -193,7 +193,7 @@ def _late(delay: Any) -> Callable[[np.ndarray], np.ndarray]:
 def mistake_interval(timeout: ArrayLike, period: ArrayLike, loss_probability: ArrayLike, delay: Any = 0.0) -> Number:
     r"""Return the mean seconds from one false suspicion of a live worker to the next.
 
-    .. math:: \frac{h}{q \, s}, \qquad q = (1 - p) \, P(D \le t), \quad s = \text{false\_suspicion}
+    .. math:: \frac{\eta}{(1 - q) \, P(Y \le \theta) \, P(\text{false suspicion})}
 
     Parameters
     ----------
@@ -236,7 +236,8 @@ def mistake_interval(timeout: ArrayLike, period: ArrayLike, loss_probability: Ar
 def detection_time(timeout: ArrayLike, period: ArrayLike, loss_probability: ArrayLike = 0.0) -> Number:
     r"""Return the mean seconds from a worker's death to its suspicion; it is never more than ``timeout``.
 
-    .. math:: E\left[\max(0,\, t - U h - J h)\right], \qquad U \sim \mathrm{uniform}(0, 1), \quad P(J = j) = (1 - p) p^j
+    .. math:: E[D] = E\left[\max(0,\, \theta - U \eta - J \eta)\right], \qquad
+              U \sim \mathrm{uniform}(0, 1), \quad P(J = j) = (1 - q) q^j
 
     Parameters
     ----------
@@ -266,7 +267,7 @@ def detection_time(timeout: ArrayLike, period: ArrayLike, loss_probability: Arra
     """
     timeout, period, loss = _heartbeats(timeout, period, loss_probability)
     beats, rest = np.floor(timeout / period), np.mod(timeout / period, 1.0)
-    # The integral of P(U + J < y) up to t, in periods: over whole ones, 1 − p^j (1 + p) / 2 each, and the last part.
+    # The integral of P(U + J < y) up to θ, in periods: over whole ones, 1 − q^j (1 + q) / 2 each, and the last part.
     with np.errstate(divide="ignore", invalid="ignore"):
         log_lost = np.log1p(-(1 - loss))
         geometric = np.where(loss == 1, beats, -np.expm1(beats * log_lost) / (1 - loss))
@@ -281,14 +282,14 @@ def detection_time(timeout: ArrayLike, period: ArrayLike, loss_probability: Arra
 def expected_sends(loss_probability: ArrayLike, attempts: ArrayLike | None = None) -> Number:
     r"""Return how often a message is sent on average until its acknowledgement is back (at-least-once delivery).
 
-    .. math:: \frac{1 - (1 - s)^a}{s}, \qquad s = (1 - p)^2
+    .. math:: \frac{1 - (1 - s)^k}{s}, \qquad s = (1 - q)^2
 
     Parameters
     ----------
     loss_probability : float or array
-        p < 1, the probability that a message is lost, and that an acknowledgement is; all independent.
+        q < 1, the probability that a message is lost, and that an acknowledgement is; all independent.
     attempts : int or array, optional
-        a, after so many sends the sender gives up; without limit if left out.
+        k, after so many sends the sender gives up; without limit if left out.
 
     Returns
     -------
@@ -320,7 +321,7 @@ def expected_sends(loss_probability: ArrayLike, attempts: ArrayLike | None = Non
 def expected_deliveries(loss_probability: ArrayLike, attempts: ArrayLike | None = None) -> Number:
     r"""Return how often a message arrives on average under at-least-once delivery.
 
-    .. math:: (1 - p) \cdot \text{expected\_sends} \; \to \; \frac{1}{1 - p}
+    .. math:: (1 - q) \cdot \text{expected\_sends} \; \to \; \frac{1}{1 - q}
 
     Parameters
     ----------
@@ -353,7 +354,7 @@ def expected_deliveries(loss_probability: ArrayLike, attempts: ArrayLike | None 
 def duplicate_probability(loss_probability: ArrayLike, attempts: ArrayLike | None = None) -> Number:
     r"""Return the probability that a message arrives more than once under at-least-once delivery.
 
-    .. math:: p \, \left[1 - p^a - a \, p^{a-1} (1 - p)\right] \; \to \; p
+    .. math:: q \, \left[1 - q^k - k \, q^{k-1} (1 - q)\right] \; \to \; q
 
     Parameters
     ----------
@@ -377,7 +378,7 @@ def duplicate_probability(loss_probability: ArrayLike, attempts: ArrayLike | Non
 
     Notes
     -----
-    Chapter 07. The acknowledgement of the first arrival must be lost, and at least two of the a sends get through. So
+    Chapter 07. The acknowledgement of the first arrival must be lost, and at least two of the k sends get through. So
     with any loss at all there are duplicates, and what a worker does must be idempotent. Derived here, as
     `expected_sends`.
     """
@@ -402,7 +403,7 @@ def _sends(loss: ArrayLike, attempts: ArrayLike | None) -> tuple[np.ndarray, np.
 def consensus_latency(latency: Any, replicas: ArrayLike) -> Number:
     r"""Return the mean seconds in which a leader has an entry on a majority of the replicas.
 
-    .. math:: E\left[T_{(\lfloor n/2 \rfloor)}\right] \text{ of } n - 1 \text{ round trips}
+    .. math:: E\left[T_{\lfloor N/2 \rfloor}\right] \text{ of } N - 1 \text{ round trips}
 
     Parameters
     ----------
@@ -410,7 +411,7 @@ def consensus_latency(latency: Any, replicas: ArrayLike) -> Number:
         A follower's time to answer, from the leader's message to the acknowledgement, as in `quorum_latency`: a mean
         [s], or a distribution.
     replicas : int or array
-        n, the leader included. One replica agrees with itself at once.
+        N, the leader included. One replica agrees with itself at once.
 
     Returns
     -------
@@ -447,12 +448,12 @@ def consensus_latency(latency: Any, replicas: ArrayLike) -> Number:
 def safe_lease(term: ArrayLike, drift: ArrayLike, delay: ArrayLike = 0.0) -> Number:
     r"""Return how long the holder of a lease may use it, by its own clock, so that it ends first at the holder [s].
 
-    .. math:: \max\left(0,\; (1 - \rho) \left[\frac{t}{1 + \rho} - d\right]\right)
+    .. math:: \max\left(0,\; (1 - \rho) \left[\frac{\theta}{1 + \rho} - d\right]\right)
 
     Parameters
     ----------
     term : float or array
-        t, seconds by the grantor's clock, after which the grantor gives the lease to another.
+        θ, seconds by the grantor's clock, after which the grantor gives the lease to another.
     drift : float or array
         ρ in [0, 1): clocks run between 1 − ρ and 1 + ρ times as fast as time does. Quartz: 1e-5 to 1e-4.
     delay : float or array
@@ -476,7 +477,7 @@ def safe_lease(term: ArrayLike, drift: ArrayLike, delay: ArrayLike = 0.0) -> Num
 
     Notes
     -----
-    Chapter 07. The worst case is a fast clock at the grantor, whose term passes in t / (1 + ρ), and a slow one at the
+    Chapter 07. The worst case is a fast clock at the grantor, whose term passes in θ / (1 + ρ), and a slow one at the
     holder. A process that pauses in the middle of its work (garbage collection, a stopped virtual machine) is outside
     of every lease: fencing tokens are for that.
 
@@ -556,8 +557,8 @@ class Batch:
 def batching(arrival_rate: ArrayLike, size: ArrayLike, timeout: ArrayLike | None = None) -> Batch:
     r"""Return the mean size of batches, and the mean delay by waiting for them to fill.
 
-    .. math:: E[B] = 1 + E[M], \qquad
-              E[D] = \frac{E[M (M + 1)]}{2 \lambda E[B]}, \qquad M = \min(b - 1,\, \mathrm{Poisson}(\lambda t))
+    .. math:: E[B] = 1 + E[K], \qquad
+              E[D] = \frac{E[K (K + 1)]}{2 \lambda E[B]}, \qquad K = \min(b - 1,\, \mathrm{Poisson}(\lambda t))
 
     Parameters
     ----------
@@ -590,8 +591,8 @@ def batching(arrival_rate: ArrayLike, size: ArrayLike, timeout: ArrayLike | None
 
     Notes
     -----
-    Chapter 07. M messages join the first. Message j + 1 of a batch comes, with probability P(M > j), while the batch is
-    open, and j + 1 messages wait on average 1 / λ until then. An overhead of c per batch is c / E[B] per message:
+    Chapter 07. K messages join the first. Message j + 1 of a batch comes, with probability P(K > j), while the batch is
+    open, and j + 1 messages wait on average 1 / λ until then. An overhead of o per batch is o / E[B] per message:
     larger batches buy throughput with delay. Derived here.
     """
     rate, size = positive("arrival_rate", arrival_rate), count("size", size, high=1e9)
@@ -601,7 +602,7 @@ def batching(arrival_rate: ArrayLike, size: ArrayLike, timeout: ArrayLike | None
     full = np.where(room > 0, special.pdtrc(np.maximum(room, 1) - 1, expected), 0.0)
     below = np.where(room >= 2, special.pdtr(np.maximum(room - 2, 0), expected), 0.0)
     below_by_two = np.where(room >= 3, special.pdtr(np.maximum(room - 3, 0), expected), 0.0)
-    # E[M] and E[M (M + 1) / 2] of a Poisson number that is cut off at `room`: sums of positive terms.
+    # E[K] and E[K (K + 1) / 2] of a Poisson number that is cut off at `room`: sums of positive terms.
     joined = expected * below + room * full
     waits = expected**2 * below_by_two / 2 + expected * below + room * (room + 1) / 2 * full
     return Batch(plain(1 + joined), plain(waits / (rate * (1 + joined))))

@@ -88,14 +88,14 @@ def from_wait(
 def little(
     arrival_rate: ArrayLike | None = None, time: ArrayLike | None = None, number: ArrayLike | None = None
 ) -> Number:
-    r"""Return the one of three that is missing: number = arrival rate × time (:math:`L = \lambda W`).
+    r"""Return the one of three that is missing: number = arrival rate × time (:math:`L = \lambda R`).
 
     Parameters
     ----------
     arrival_rate : float or array, optional
         λ, customers that come (and go) per second.
     time : float or array, optional
-        W, mean seconds that each spends inside.
+        R, mean seconds that each spends inside.
     number : float or array, optional
         L, mean number inside.
 
@@ -138,7 +138,7 @@ def little(
 def mm1(arrival_rate: ArrayLike, service_rate: ArrayLike) -> Queue:
     r"""Return the M/M/1 queue: Poisson arrivals, exponential service, one server.
 
-    .. math:: W_q = \frac{\rho}{1 - \rho} \cdot \frac{1}{\mu}
+    .. math:: W = \frac{\rho}{1 - \rho} \cdot \frac{1}{\mu}
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def mm1(arrival_rate: ArrayLike, service_rate: ArrayLike) -> Queue:
 def mmc(arrival_rate: ArrayLike, service_rate: ArrayLike, servers: ArrayLike) -> Queue:
     r"""Return the M/M/c queue: Poisson arrivals, exponential service, c servers, one queue, first come first served.
 
-    .. math:: W_q = \frac{C(c, a)}{c \mu - \lambda}, \qquad P(W > t) = C(c, a) \, e^{-(c \mu - \lambda) t}
+    .. math:: W = \frac{C(c, a)}{c \mu - \lambda}, \qquad P(W > t) = C(c, a) \, e^{-(c \mu - \lambda) t}
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def _middle(x: np.ndarray) -> np.ndarray:
 def mg1(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike) -> Queue:
     r"""Return the M/G/1 queue: Poisson arrivals, any service times, one server (Pollaczek–Khinchine).
 
-    .. math:: W_q = \frac{\rho}{1 - \rho} \cdot \frac{1 + c_s^2}{2} \cdot E[S]
+    .. math:: W = \frac{\rho}{1 - \rho} \cdot \frac{1 + c_s^2}{2} \cdot E[S]
 
     Parameters
     ----------
@@ -409,7 +409,7 @@ def mg1(arrival_rate: ArrayLike, service_mean: ArrayLike, service_scv: ArrayLike
 def gg1(arrival_rate: ArrayLike, service_mean: ArrayLike, arrival_scv: ArrayLike, service_scv: ArrayLike) -> Queue:
     r"""Return the G/G/1 queue by Kingman's approximation: variability × utilization × time.
 
-    .. math:: W_q \approx \frac{c_a^2 + c_s^2}{2} \cdot \frac{\rho}{1 - \rho} \cdot E[S]
+    .. math:: W \approx \frac{c_a^2 + c_s^2}{2} \cdot \frac{\rho}{1 - \rho} \cdot E[S]
 
     Parameters
     ----------
@@ -455,7 +455,7 @@ def kingman_bound(
 ) -> Number:
     r"""Return Kingman's upper bound on the mean wait in G/G/1 [s].
 
-    .. math:: W_q \le \frac{\lambda (\sigma_a^2 + \sigma_s^2)}{2 (1 - \rho)}
+    .. math:: W \le \frac{\lambda (\sigma_a^2 + \sigma_s^2)}{2 (1 - \rho)}
 
     Parameters
     ----------
@@ -502,7 +502,7 @@ def ggc(
 ) -> Queue:
     r"""Return the G/G/c queue by the approximation of Allen and Cunneen.
 
-    .. math:: W_q \approx \frac{c_a^2 + c_s^2}{2} \cdot \frac{C(c, a)}{c \mu - \lambda}
+    .. math:: W \approx \frac{c_a^2 + c_s^2}{2} \cdot \frac{C(c, a)}{c \mu - \lambda}
 
     Parameters
     ----------
@@ -614,8 +614,8 @@ def erlang_gap(phases: int) -> Callable[[ArrayLike], np.ndarray]:
 def gm1(arrival_rate: ArrayLike, service_rate: ArrayLike, gap_transform: Callable[[float], float]) -> Queue:
     r"""Return the GI/M/1 queue: any independent gaps between arrivals, exponential service, one server.
 
-    .. math:: \sigma = A^*(\mu (1 - \sigma)), \; 0 < \sigma < 1; \qquad W_q = \frac{\sigma}{\mu (1 - \sigma)},
-              \qquad P(W > t) = \sigma \, e^{-\mu (1 - \sigma) t}
+    .. math:: \omega = A^*(\mu (1 - \omega)), \; 0 < \omega < 1; \qquad W = \frac{\omega}{\mu (1 - \omega)},
+              \qquad P(W > t) = \omega \, e^{-\mu (1 - \omega) t}
 
     Parameters
     ----------
@@ -646,7 +646,7 @@ def gm1(arrival_rate: ArrayLike, service_rate: ArrayLike, gap_transform: Callabl
 
     Notes
     -----
-    Exact. σ is the probability of finding the server busy at arrival; it differs from the utilization, since only
+    Exact. ω is the probability of finding the server busy at arrival; it differs from the utilization, since only
     Poisson arrivals see time averages. Chapter 12. Kleinrock: Queueing Systems, Volume 1: Theory. Wiley 1975, section
     6.4.
     """

@@ -240,14 +240,14 @@ def recomputed_tasks(
 ) -> Number:
     r"""Return the expected tasks that have to run again when one worker dies and its results are lost.
 
-    .. math:: \frac{n}{W} \, s, \qquad \text{wide and not kept:} \quad \frac{n}{W} + (s - 1) \, n
+    .. math:: \frac{n}{m} \, s, \qquad \text{wide and not kept:} \quad \frac{n}{m} + (s - 1) \, n
 
     Parameters
     ----------
     tasks : int or array
         n, tasks of each stage.
     workers : int or array
-        W ≥ 1; each holds an equal part of each stage's results.
+        m ≥ 1; each holds an equal part of each stage's results.
     stages : int or array
         s ≥ 1, stages since the last result that survives: the input, or a checkpoint.
     wide : bool
@@ -278,7 +278,7 @@ def recomputed_tasks(
 
     Notes
     -----
-    Chapter 16. The worker held n / W results of the last stage, and of each stage before. If a shuffle's inputs are
+    Chapter 16. The worker held n / m results of the last stage, and of each stage before. If a shuffle's inputs are
     gone, each lost result needs all of them again: one death costs nearly everything. That is what a checkpoint (or
     ``persist`` to a disk that survives) after a shuffle is for. Assumes that all results of the last stage are still
     needed.
@@ -302,7 +302,7 @@ def tasks_to_recompute(
     r"""Return which tasks have to run again, so that all wanted results exist.
 
     .. math::
-        R = \bigcup_{t \,\in\, \text{wanted}} r(t), \qquad
+        \text{again} = \bigcup_{t \,\in\, \text{wanted}} r(t), \qquad
         r(t) = \begin{cases} \varnothing & t \text{ kept} \\
         \{t\} \cup \bigcup_{u \,\in\, \text{needs}(t)} r(u) & \text{else} \end{cases}
 

@@ -235,19 +235,19 @@ def mttdl_erasure(
 ) -> Number:
     r"""Return the mean time to data loss of an object in an erasure code, from all fragments present [s].
 
-    .. math:: T = \sum_{j=0}^{m} t_j, \qquad t_j = \frac{1}{(n - j) \lambda} + \frac{\mu_j}{(n - j) \lambda} \, t_{j-1},
-              \qquad n = k + m
+    .. math:: \text{MTTDL} = \sum_{j=0}^{m} t_j, \qquad t_0 = \frac{\text{MTBF}}{n}, \qquad
+              t_j = \frac{\text{MTBF}}{n - j} \left(1 + \frac{t_{j-1}}{\text{MTTR}_j}\right), \qquad n = k + m
 
     Parameters
     ----------
     data, parity : int or array
         k and m: any k of the k + m fragments give the object back; it is lost with the m + 1st of them. m ≤ 1000.
     mtbf : float or array
-        1 / λ, mean seconds to the failure of the machine of one fragment.
+        MTBF, mean seconds to the failure of the machine of one fragment.
     mttr : float or array
-        1 / μ, mean seconds to restore one fragment.
+        MTTR, mean seconds to restore one fragment.
     repair : {"parallel", "serial"}
-        Whether all missing fragments are restored at once (μ_j = j μ) or one after the other (μ_j = μ).
+        Whether all missing fragments are restored at once (MTTR_j = MTTR / j) or one after the other (MTTR_j = MTTR).
 
     Returns
     -------
@@ -297,7 +297,8 @@ def mttdl_approximate(
 ) -> Number:
     r"""Return the usual approximation of the mean time to data loss, for repairs much faster than failures [s].
 
-    .. math:: T \approx \frac{\mu_1 \cdots \mu_m}{\lambda^{m+1} \; n (n - 1) \cdots (n - m)}, \qquad n = k + m
+    .. math:: \text{MTTDL} \approx \frac{m! \; \text{MTBF}^{m+1}}{n (n - 1) \cdots (n - m) \; \text{MTTR}^m}, \qquad
+              n = k + m; \qquad \text{repair one after the other: without } m!
 
     Parameters
     ----------
@@ -394,15 +395,15 @@ def annual_loss_probability(
 ) -> Number:
     r"""Return the probability that an object in an erasure code is lost within a year; 1 minus it is the durability.
 
-    .. math:: 1 - (1 - P)^{Y / r}, \qquad P = \sum_{i=m+1}^{n} \binom{n}{i} p^i (1 - p)^{n-i}, \qquad
-              p = 1 - e^{-f r / Y}
+    .. math:: 1 - (1 - Q)^{Y / r}, \qquad Q = \sum_{i=m+1}^{n} \binom{n}{i} q^i (1 - q)^{n-i}, \qquad
+              q = 1 - e^{-\text{AFR} \, r / Y}
 
     Parameters
     ----------
     data, parity : int or array
         k and m of the code; n = k + m. Replication is k = 1.
     annual_failure_rate : float or array
-        f, failures of one machine or disk in a year.
+        AFR, failures of one machine or disk in a year.
     repair_time : float or array
         r, seconds to restore a fragment; at most Y, a year of 365 days.
 
@@ -448,12 +449,12 @@ def annual_loss_probability(
 def nines(loss_probability: ArrayLike) -> int | np.ndarray:
     r"""Return the whole number of nines in 1 − probability: 3 from 0.999 to below 0.9999.
 
-    .. math:: \left\lfloor -\log_{10} p \right\rfloor
+    .. math:: \left\lfloor -\log_{10} q \right\rfloor
 
     Parameters
     ----------
     loss_probability : float or array
-        p, above 0: the probability of loss, or of being down. Given instead of the durability because a durability of
+        q, above 0: the probability of loss, or of being down. Given instead of the durability because a durability of
         twenty nines is 1 to a computer.
 
     Returns

@@ -18,12 +18,12 @@ Number = float | np.ndarray
 def retry_amplification(failure_probability: ArrayLike, attempts: ArrayLike, layers: ArrayLike = 1) -> Number:
     r"""Return the calls that the lowest layer gets for each request, when each layer above it retries.
 
-    .. math:: 1 + p + p^2 + \ldots + p^{a^L - 1} = \frac{1 - p^{a^L}}{1 - p}
+    .. math:: 1 + q + q^2 + \ldots + q^{a^L - 1} = \frac{1 - q^{a^L}}{1 - q}
 
     Parameters
     ----------
     failure_probability : float or array
-        p, the probability that one call to the lowest layer fails; calls fail independently.
+        q, the probability that one call to the lowest layer fails; calls fail independently.
     attempts : int or array
         a, calls that a layer makes at most, the first included; 1 to 1000.
     layers : int or array

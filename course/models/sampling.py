@@ -114,10 +114,10 @@ def bootstrap_ratio_interval(
 ) -> tuple[float, float] | tuple[np.ndarray, np.ndarray]:
     r"""Return the bootstrap interval of the ratio of two medians, candidate ÷ baseline, without resampling.
 
-    .. math:: P\left(R = \frac{b_{(j)}}{a_{(i)}}\right) = w_i \, w_j
+    .. math:: P\left(\text{ratio} = \frac{b_{(j)}}{a_{(i)}}\right) = w_i \, w_j
 
-    Both sides are resampled independently of each other, so the ratio of the i-th smallest time of the candidate and
-    the j-th smallest of the baseline has the weight :math:`w_i w_j` (`bootstrap_median_weights`). The ends are the
+    Both sides are resampled independently of each other, so the ratio of the j-th smallest time of the candidate and
+    the i-th smallest of the baseline has the weight :math:`w_i w_j` (`bootstrap_median_weights`). The ends are the
     first ratios up to which the weights sum to half of what the level leaves, and to the rest.
 
     Parameters

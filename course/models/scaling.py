@@ -26,14 +26,14 @@ def _workers(workers: ArrayLike, above: float = -np.inf) -> np.ndarray:
 def amdahl(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
     r"""Return the speed-up of a job of fixed size, a part of which cannot be shared (Amdahl's law).
 
-    .. math:: S(n) = \frac{1}{s + (1 - s) / n}
+    .. math:: C(m) = \frac{1}{f + (1 - f) / m}
 
     Parameters
     ----------
     workers : float or array
-        n, at least 1.
+        m, at least 1.
     serial_fraction : float or array
-        s in [0, 1]: the share of the time on one worker that is spent in the serial part.
+        f in [0, 1]: the share of the time on one worker that is spent in the serial part.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def amdahl(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
 
     Notes
     -----
-    No number of workers brings more than 1 / s. Assumes that the rest is shared perfectly, and for free. Chapter 01.
+    No number of workers brings more than 1 / f. Assumes that the rest is shared perfectly, and for free. Chapter 01.
 
     References
     ----------
@@ -68,14 +68,14 @@ def amdahl(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
 def gustafson(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
     r"""Return the speed-up of a job that grows with the workers, to take the same time (Gustafson's law).
 
-    .. math:: S(n) = s + (1 - s) \, n
+    .. math:: C(m) = s + (1 - s) \, m
 
     Parameters
     ----------
     workers : float or array
-        n, at least 1.
+        m, at least 1.
     serial_fraction : float or array
-        s in [0, 1]: the share of the time *on the n workers* that is spent in the serial part.
+        s in [0, 1]: the share of the time *on the m workers* that is spent in the serial part.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def gustafson(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
 
     Notes
     -----
-    The same law as Amdahl's, asked differently: with s' = s / (s + (1 − s) n), the serial fraction of the grown job on
-    one worker, ``amdahl(n, s')`` is this speed-up. Chapter 01.
+    The same law as Amdahl's, asked differently: with f = s / (s + (1 − s) m), the serial fraction of the grown job on
+    one worker, ``amdahl(m, f)`` is this speed-up. Chapter 01.
 
     References
     ----------
@@ -108,14 +108,14 @@ def gustafson(workers: ArrayLike, serial_fraction: ArrayLike) -> Number:
 def karp_flatt(speedup: ArrayLike, workers: ArrayLike) -> Number:
     r"""Return the serial fraction that a measured speed-up shows (the metric of Karp and Flatt).
 
-    .. math:: e = \frac{1 / S - 1 / n}{1 - 1 / n}
+    .. math:: e = \frac{1 / C - 1 / m}{1 - 1 / m}
 
     Parameters
     ----------
     speedup : float or array
-        S, measured.
+        C, measured.
     workers : float or array
-        n, more than 1.
+        m, more than 1.
 
     Returns
     -------
@@ -142,19 +142,19 @@ def karp_flatt(speedup: ArrayLike, workers: ArrayLike) -> Number:
     Karp, Flatt: Measuring parallel processor performance. Communications of the ACM 33(5), 1990.
     """
     speedup, workers = positive("speedup", speedup), _workers(workers, above=1)
-    # Written so that nothing cancels where S is near n.
+    # Written so that nothing cancels where C is near m.
     return plain((workers - speedup) / speedup / (workers - 1))
 
 
 def efficiency(speedup: ArrayLike, workers: ArrayLike) -> Number:
-    r"""Return the speed-up for each worker: :math:`E = S / n`.
+    r"""Return the speed-up for each worker: :math:`E = C / m`.
 
     Parameters
     ----------
     speedup : float or array
-        S.
+        C.
     workers : float or array
-        n, at least 1.
+        m, at least 1.
 
     Returns
     -------
@@ -182,12 +182,12 @@ def efficiency(speedup: ArrayLike, workers: ArrayLike) -> Number:
 def isoefficiency(workers: ArrayLike, efficiency: ArrayLike, overhead: Callable[[float, float], float]) -> Number:
     r"""Return the work that keeps so many workers at a given efficiency.
 
-    .. math:: W = \frac{E}{1 - E} \, T_o(W, n)
+    .. math:: W = \frac{E}{1 - E} \, T_o(W, m)
 
     Parameters
     ----------
     workers : float or array
-        n, at least 1.
+        m, at least 1.
     efficiency : float or array
         E, above 0 and below 1.
     overhead : callable
@@ -206,16 +206,16 @@ def isoefficiency(workers: ArrayLike, efficiency: ArrayLike, overhead: Callable[
 
     Examples
     --------
-    Adding numbers in a tree costs 2 n log₂ n in all. To keep 80 % on four times as many workers takes eight times the
+    Adding numbers in a tree costs 2 m log₂ m in all. To keep 80 % on four times as many workers takes eight times the
     numbers: such a job scales, though not for free.
 
     >>> import numpy as np
-    >>> [round(isoefficiency(n, 0.8, lambda work, n: 2 * n * np.log2(n))) for n in (4, 16)]
+    >>> [round(isoefficiency(m, 0.8, lambda work, m: 2 * m * np.log2(m))) for m in (4, 16)]
     [64, 512]
 
     Notes
     -----
-    The slower W grows with n, the more scalable is the job. Of several amounts of work the largest is found, from which
+    The slower W grows with m, the more scalable is the job. Of several amounts of work the largest is found, from which
     on the efficiency is kept. Chapter 01.
 
     References
@@ -253,18 +253,18 @@ def isoefficiency(workers: ArrayLike, efficiency: ArrayLike, overhead: Callable[
 def usl(workers: ArrayLike, rate: ArrayLike = 1.0, *, contention: ArrayLike, coherency: ArrayLike) -> Number:
     r"""Return the throughput by Gunther's Universal Scalability Law.
 
-    .. math:: X(n) = \frac{\gamma \, n}{1 + \alpha (n - 1) + \beta \, n (n - 1)}
+    .. math:: X(m) = \frac{\gamma \, m}{1 + \sigma (m - 1) + \kappa \, m (m - 1)}
 
     Parameters
     ----------
     workers : float or array
-        n, at least 1: workers, or clients that load a service.
+        m, at least 1: workers, or clients that load a service.
     rate : float or array
         γ, the throughput of one worker [1/s]; 1 gives the speed-up.
     contention : float or array
-        α ≥ 0: the share of the work that waits for its turn at something shared.
+        σ ≥ 0: the share of the work that waits for its turn at something shared.
     coherency : float or array
-        β ≥ 0: the share of the work that each worker spends with each other one, to keep their data consistent.
+        κ ≥ 0: the share of the work that each worker spends with each other one, to keep their data consistent.
 
     Returns
     -------
@@ -285,7 +285,7 @@ def usl(workers: ArrayLike, rate: ArrayLike = 1.0, *, contention: ArrayLike, coh
 
     Notes
     -----
-    Amdahl's law where β = 0, with α the serial fraction. Chapters 01 and 17.
+    Amdahl's law where κ = 0, with σ the serial fraction f. Chapters 01 and 17.
 
     References
     ----------
@@ -297,19 +297,19 @@ def usl(workers: ArrayLike, rate: ArrayLike = 1.0, *, contention: ArrayLike, coh
 
 
 def usl_peak(contention: ArrayLike, coherency: ArrayLike) -> Number:
-    r"""Return the workers at which the throughput is highest; infinite where more never hurt (β = 0).
+    r"""Return the workers at which the throughput is highest; infinite where more never hurt (κ = 0).
 
-    .. math:: n^* = \sqrt{(1 - \alpha) / \beta}
+    .. math:: m^* = \sqrt{(1 - \sigma) / \kappa}
 
     Parameters
     ----------
     contention, coherency : float or array
-        α and β, as in `usl`.
+        σ and κ, as in `usl`.
 
     Returns
     -------
     float or array
-        At least 1: with α + β ≥ 1 a second worker already does harm.
+        At least 1: with σ + κ ≥ 1 a second worker already does harm.
 
     Raises
     ------
@@ -338,7 +338,7 @@ class UslFit:
     Attributes
     ----------
     rate, contention, coherency : float
-        γ [1/s], α and β: the estimates, each at least 0.
+        γ [1/s], σ and κ: the estimates, each at least 0.
     r_squared : float
         The share of the throughput's variance that the curve explains.
     residual_standard_error : float
@@ -371,12 +371,12 @@ class UslFit:
 
     @property
     def amdahl_asymptote(self) -> float:
-        """The throughput that no number of workers would exceed if there were no coherency cost, γ / α [1/s]."""
+        """The throughput that no number of workers would exceed if there were no coherency cost, γ / σ [1/s]."""
         return self.rate / self.contention if self.contention else np.inf
 
     @property
     def optimal_load(self) -> float:
-        """The workers with which linear scaling would reach the Amdahl asymptote, 1 / α: more of them mostly wait."""
+        """The workers with which linear scaling would reach the Amdahl asymptote, 1 / σ: more of them mostly wait."""
         return max(1 / self.contention, 1.0) if self.contention else np.inf
 
     @cached_property
@@ -426,15 +426,15 @@ class UslFit:
 def fit_usl(workers: ArrayLike, throughput: ArrayLike) -> UslFit:
     r"""Fit the Universal Scalability Law to measured throughputs: least squares, all three parameters at least 0.
 
-    .. math:: \min_{\alpha, \beta, \gamma \ge 0} \;
-        \sum_i \left(X_i - \frac{\gamma \, n_i}{1 + \alpha (n_i - 1) + \beta \, n_i (n_i - 1)}\right)^2
+    .. math:: \min_{\gamma, \sigma, \kappa \ge 0} \;
+        \sum_i \left(X_i - \frac{\gamma \, m_i}{1 + \sigma (m_i - 1) + \kappa \, m_i (m_i - 1)}\right)^2
 
     Parameters
     ----------
     workers : array, shape (n,)
-        At least 1; at least three different ones. Repeated measurements are several entries.
+        m, at least 1; at least three different ones. Repeated measurements are several entries.
     throughput : array, shape (n,)
-        Work done per second, in any unit; more than 0. At least four measurements, of which one with few workers.
+        X, work done per second, in any unit; more than 0. At least four measurements, of which one with few workers.
 
     Returns
     -------

@@ -18,9 +18,9 @@ from course.graph.taskgraph import checked_graph
 def lower_bound(graph: TaskGraph, workers: int) -> float:
     r"""Return a time that no schedule on ``workers`` identical workers beats [s].
 
-    .. math:: \max\left(\frac{W}{m}, \; S, \; d_{(m)} + d_{(m+1)}\right)
+    .. math:: \max\left(\frac{W}{m}, \; S, \; p_{(m)} + p_{(m+1)}\right)
 
-    W is the work, S the span, and d the durations, the longest first: of the m + 1 longest tasks some two share one of
+    W is the work, S the span, and p the durations, the longest first: of the m + 1 longest tasks some two share one of
     m workers.
 
     Parameters
@@ -114,7 +114,7 @@ def unrelated_lower_bound(graph: TaskGraph, costs: ArrayLike) -> float:
 def upper_bound(graph: TaskGraph, workers: int) -> float:
     r"""Return a time that every greedy (list) schedule keeps [s]: (work − span) / workers + span.
 
-    .. math:: C_{\max} \le \frac{W - S}{m} + S
+    .. math:: T_m \le \frac{W - S}{m} + S
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def brent(work: ArrayLike, span: ArrayLike, workers: ArrayLike) -> tuple:
 def graham_ratio(workers: ArrayLike) -> float | np.ndarray:
     r"""Return how many times as long as the best schedule a greedy one can be: 2 − 1/m.
 
-    .. math:: \frac{C_{\max}(\text{list})}{C_{\max}^*} \le 2 - \frac{1}{m}
+    .. math:: \frac{T_m}{T_m^{\text{best}}} \le 2 - \frac{1}{m}
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def graham_ratio(workers: ArrayLike) -> float | np.ndarray:
 def lpt_ratio(workers: ArrayLike) -> float | np.ndarray:
     r"""Return how many times as long as the best schedule longest-first (LPT) can be: 4/3 − 1/(3m).
 
-    .. math:: \frac{C_{\max}(\text{LPT})}{C_{\max}^*} \le \frac{4}{3} - \frac{1}{3 m}
+    .. math:: \frac{T_m^{\text{LPT}}}{T_m^{\text{best}}} \le \frac{4}{3} - \frac{1}{3 m}
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def lpt_ratio(workers: ArrayLike) -> float | np.ndarray:
 def work_stealing_bound(work: ArrayLike, span: ArrayLike, workers: ArrayLike) -> float | np.ndarray:
     r"""Return the order of the expected time under randomized work stealing [s]: work / workers + span.
 
-    .. math:: E[C_{\max}] = \frac{W}{m} + O(S)
+    .. math:: E[T_m] = \frac{W}{m} + O(S)
 
     The theorem is W/m + O(S); this is the value for a constant of 1, to be read as "within a small factor of". It is
     no bound on any one run.

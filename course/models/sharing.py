@@ -201,7 +201,7 @@ class TokenBucket:
     burst: Number
 
     def output(self, interval: ArrayLike) -> Number:
-        """Return the most that gets through in any interval of so many seconds: b + r t."""
+        """Return the most that gets through in any interval of so many seconds: b + r τ."""
         return plain(self.burst + self.rate * amount("interval", interval))
 
     def burst_time(self, peak_rate: ArrayLike) -> Number:
@@ -214,12 +214,12 @@ class TokenBucket:
     def delay(self, service_rate: ArrayLike, latency: ArrayLike = 0.0) -> Number:
         """Return the longest that anything waits in a first-come-first-served service behind the bucket [s].
 
-        T + b / R: the service does nothing for T seconds at most, and then R a second at least. UnstableError if R < r.
+        T + b / μ: the service does nothing for T seconds at most, and then μ a second at least. UnstableError if μ < r.
         """
         return plain(amount("latency", latency) + self.burst / self._enough(service_rate))
 
     def backlog(self, service_rate: ArrayLike, latency: ArrayLike = 0.0) -> Number:
-        """Return the most that ever waits or is served behind the bucket: b + r T. UnstableError if R < r."""
+        """Return the most that ever waits or is served behind the bucket: b + r T. UnstableError if μ < r."""
         self._enough(service_rate)
         return plain(self.burst + self.rate * amount("latency", latency))
 
@@ -233,7 +233,7 @@ class TokenBucket:
 def token_bucket(rate: ArrayLike, burst: ArrayLike) -> TokenBucket:
     r"""Return a token bucket: a rate limit that allows for bursts.
 
-    .. math:: A(t, t + \tau) \le b + r \tau, \qquad D \le T + \frac{b}{R}, \qquad Q \le b + r T
+    .. math:: A(\tau) \le b + r \tau, \qquad D \le T + \frac{b}{\mu}, \qquad Q \le b + r T
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def token_bucket(rate: ArrayLike, burst: ArrayLike) -> TokenBucket:
 def delay_scheduling_locality(skips: ArrayLike, tasks: ArrayLike, nodes: ArrayLike, replicas: ArrayLike = 3) -> Number:
     r"""Return the share of a job's tasks that run where their data is, if the job waits for such a node.
 
-    .. math:: l(D) = \frac{1}{N} \sum_{K=1}^{N} \left[1 - \left(1 - \frac{K}{M}\right)^{R D}\right]
+    .. math:: \ell(D) = \frac{1}{N} \sum_{K=1}^{N} \left[1 - \left(1 - \frac{K}{M}\right)^{R D}\right]
 
     Parameters
     ----------
@@ -338,12 +338,12 @@ def delay_scheduling_locality(skips: ArrayLike, tasks: ArrayLike, nodes: ArrayLi
 def delay_scheduling_skips(locality: ArrayLike, tasks: ArrayLike, nodes: ArrayLike, replicas: ArrayLike = 3) -> Number:
     r"""Return how many offers a job has to pass up for a share of its tasks to run where their data is.
 
-    .. math:: D = -\frac{M}{R} \ln \frac{(1 - \lambda) N}{1 + (1 - \lambda) N}
+    .. math:: D = -\frac{M}{R} \ln \frac{(1 - \ell) N}{1 + (1 - \ell) N}
 
     Parameters
     ----------
     locality : float or array
-        λ, share of the tasks, below 1.
+        ℓ, share of the tasks, below 1.
     tasks : int or array
         N, tasks of the job.
     nodes : int or array
@@ -371,7 +371,7 @@ def delay_scheduling_skips(locality: ArrayLike, tasks: ArrayLike, nodes: ArrayLi
     Notes
     -----
     Enough, and for large jobs on many nodes hardly more than needed: from the bound
-    :math:`l(D) \ge 1 - \frac{1}{N} \cdot \frac{x}{1 - x}` with :math:`x = e^{-R D / M}`. It does not depend on where
+    :math:`\ell(D) \ge 1 - \frac{1}{N} \cdot \frac{x}{1 - x}` with :math:`x = e^{-R D / M}`. It does not depend on where
     the data is. Chapter 06. Source: as `delay_scheduling_locality`.
     """
     locality = number("locality", locality, low=0)

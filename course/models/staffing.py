@@ -1,4 +1,4 @@
-"""How many servers are enough. Taught in chapters 12 and 17."""
+"""How many servers are enough. Taught in chapters 12, 17 and 24."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from course.domain import number, plain, scalar
+from course.models.erlang import erlang_b
 from course.models.quantity import amount, count, positive
 from course.models.queueing import mmc
 
@@ -93,6 +94,48 @@ def servers_for(
     return high
 
 
+def servers_for_loss(load: float, loss: float) -> int:
+    r"""Return the fewest servers, or units of memory, of which at most a share of the requests finds none free.
+
+    .. math:: c^* = \min \, \{ c : B(c, a) \le \varepsilon \}
+
+    Parameters
+    ----------
+    load : float
+        a, offered load in erlangs: the units that would be in use if there were enough. At most 10 million.
+    loss : float
+        ε > 0, the share that may be refused.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        An argument outside its domain; the message says what is allowed.
+
+    Examples
+    --------
+    Eight pools that are made one need a fifth less.
+
+    >>> 8 * servers_for_loss(64, 0.001), servers_for_loss(8 * 64, 0.001)
+    (704, 567)
+
+    Notes
+    -----
+    Chapters 12 and 24. Source: as `erlang_b`. How long a unit is held matters only through its mean.
+    """
+    load, loss = scalar("load", load, low=0, high=1e7), scalar("loss", loss, above=0, low=1e-12, high=1)
+    low, high = 0, 1
+    while erlang_b(load, high) > loss:
+        low, high = high, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if erlang_b(load, middle) <= loss else (middle + 1, high)
+    return high
+
+
 def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarray:
     r"""Return the servers by the square-root rule: load + quality × √load, rounded up.
 
@@ -134,7 +177,7 @@ def square_root_staffing(load: ArrayLike, quality: ArrayLike) -> int | np.ndarra
 def halfin_whitt(quality: ArrayLike) -> Number:
     r"""Return the probability of waiting under square-root staffing as the system grows.
 
-    .. math:: P = \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
+    .. math:: P(W > 0) \to \left[1 + \beta \, \Phi(\beta) / \varphi(\beta)\right]^{-1}
 
     Parameters
     ----------

@@ -38,14 +38,14 @@ def _quorum(replicas: ArrayLike, **quorums: ArrayLike) -> tuple[np.ndarray, ...]
 def quorum_availability(replicas: ArrayLike, quorum: ArrayLike, up_probability: ArrayLike) -> Number:
     r"""Return the probability that enough replicas are up to form a quorum.
 
-    .. math:: \sum_{i=q}^{n} \binom{n}{i} p^i (1 - p)^{n - i}
+    .. math:: A_q = \sum_{i=q}^{N} \binom{N}{i} A^i (1 - A)^{N - i}
 
     Parameters
     ----------
     replicas, quorum : int or array
-        n, and q: how many of them must answer.
+        N, and q: how many of them must answer.
     up_probability : float or array
-        p, the probability that one replica is up; replicas fail independently.
+        A, the probability that one replica is up; replicas fail independently.
 
     Returns
     -------
@@ -75,12 +75,12 @@ def quorum_availability(replicas: ArrayLike, quorum: ArrayLike, up_probability: 
 def is_strict(replicas: ArrayLike, read: ArrayLike, write: ArrayLike) -> bool | np.ndarray:
     r"""Return whether each read meets each write: read + write > replicas.
 
-    .. math:: R + W > N
+    .. math:: r + w > N
 
     Parameters
     ----------
     replicas, read, write : int or array
-        N, and how many of them must answer a read (R) and acknowledge a write (W).
+        N, and how many of them must answer a read (r) and acknowledge a write (w).
 
     Returns
     -------
@@ -99,7 +99,7 @@ def is_strict(replicas: ArrayLike, read: ArrayLike, write: ArrayLike) -> bool | 
 
     Notes
     -----
-    Chapter 04. That no two writes pass each other unseen needs 2 W > N besides.
+    Chapter 04. That no two writes pass each other unseen needs 2 w > N besides.
 
     References
     ----------
@@ -113,12 +113,12 @@ def is_strict(replicas: ArrayLike, read: ArrayLike, write: ArrayLike) -> bool | 
 def stale_probability(replicas: ArrayLike, read: ArrayLike, write: ArrayLike, versions: ArrayLike = 1) -> Number:
     r"""Return the probability that a read misses the last ``versions`` versions (PBS, k-staleness).
 
-    .. math:: \left(\binom{N - W}{R} \Big/ \binom{N}{R}\right)^k
+    .. math:: \left(\binom{N - w}{r} \Big/ \binom{N}{r}\right)^k
 
     Parameters
     ----------
     replicas, read, write : int or array
-        N, R and W, as in `is_strict`.
+        N, r and w, as in `is_strict`.
     versions : int or array
         k ≥ 1. For k = 1, the probability that the answer is not the newest version.
 
@@ -142,7 +142,7 @@ def stale_probability(replicas: ArrayLike, read: ArrayLike, write: ArrayLike, ve
     Notes
     -----
     Chapter 04. Assumes that read and write quorums are drawn uniformly and independently, and that a write reaches
-    its W replicas and no other: a bound on what a system shows that goes on to tell the rest (`stale_after`).
+    its w replicas and no other: a bound on what a system shows that goes on to tell the rest (`stale_after`).
 
     References
     ----------
@@ -154,7 +154,7 @@ def stale_probability(replicas: ArrayLike, read: ArrayLike, write: ArrayLike, ve
     unwritten = replicas - write
     missed = unwritten >= read  # else the quorums meet, whichever they are
     rest = np.where(missed, unwritten - read, 0)
-    # log of the ratio of the binomials; R! cancels
+    # log of the ratio of the binomials; r! cancels
     log_ratio = (
         special.gammaln(unwritten + 1)
         - special.gammaln(rest + 1)
@@ -170,14 +170,14 @@ def stale_after(
 ) -> Number:
     r"""Return the probability that a read that starts so long after a write's commit misses it (PBS, t-visibility).
 
-    .. math:: \binom{N - W}{R} \Big/ \binom{N}{R} \cdot e^{-R t / d}
+    .. math:: \binom{N - w}{r} \Big/ \binom{N}{r} \cdot e^{-r t / d}
 
     Parameters
     ----------
     elapsed : float or array
-        t, seconds from the write's W-th acknowledgement to the read.
+        t, seconds from the write's w-th acknowledgement to the read.
     replicas, read, write : int or array
-        N, R and W, as in `is_strict`.
+        N, r and w, as in `is_strict`.
     mean_delay : float or array
         d > 0, mean seconds that a write takes to one replica.
 
@@ -198,9 +198,9 @@ def stale_after(
 
     Notes
     -----
-    Chapter 04. Of R replicas drawn at random, none is among the W that have acknowledged, and none of the others has
+    Chapter 04. Of r replicas drawn at random, none is among the w that have acknowledged, and none of the others has
     the write yet. Assumes that a write goes to all N at once with independent exponential delays, and that
-    acknowledgements and reads take no time. The exponential has no memory, so that at the commit each of the N − W
+    acknowledgements and reads take no time. The exponential has no memory, so that at the commit each of the N − w
     others has a full delay d before it. A read that takes time itself finds more.
 
     References
@@ -216,17 +216,17 @@ def stale_after(
 def quorum_latency(latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Number:
     r"""Return the mean seconds until the quorum-th fastest of all replicas has answered.
 
-    .. math:: E[T_{(q)}] = \int_0^1 F^{-1}(p) \, \frac{p^{q-1} (1 - p)^{n-q}}{B(q,\, n - q + 1)} \, dp; \qquad
-              \text{exponential with mean } m: \; m \sum_{i=n-q+1}^{n} \frac{1}{i}
+    .. math:: E[T_q] = \int_0^1 F^{-1}(u) \, \frac{u^{q-1} (1 - u)^{N-q}}{B(q,\, N - q + 1)} \, du; \qquad
+              \text{exponential with mean } d: \; d \sum_{i=N-q+1}^{N} \frac{1}{i}
 
     Parameters
     ----------
     latency : float, array or distribution
-        One replica's time to answer: the mean of an exponential distribution [s], or a distribution with ``isf`` and
+        One replica's time to answer: the mean d of an exponential distribution [s], or a distribution with ``isf`` and
         ``ppf``, such as ``scipy.stats.lognorm(s=1, scale=0.01)``, or of measured times
         ``scipy.stats.rv_histogram(np.histogram(measured, bins=1000))``; none of its times may be negative.
     replicas, quorum : int or array
-        n are asked at once; the answer of the q-th is waited for.
+        N are asked at once; the answer of the q-th is waited for.
 
     Returns
     -------
@@ -248,8 +248,8 @@ def quorum_latency(latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Numb
 
     Notes
     -----
-    Chapter 04; chapter 07 uses it for `consensus_latency`. The q-th of n uniform numbers has the distribution
-    Beta(q, n − q + 1). Replicas answer independently.
+    Chapter 04; chapter 07 uses it for `consensus_latency`. The q-th of N uniform numbers has the distribution
+    Beta(q, N − q + 1). Replicas answer independently.
 
     References
     ----------
@@ -267,7 +267,7 @@ def quorum_latency(latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Numb
 def quorum_latency_quantile(q: ArrayLike, latency: Any, replicas: ArrayLike, quorum: ArrayLike) -> Number:
     r"""Return the seconds within which a share q of the requests has its quorum of answers.
 
-    .. math:: F^{-1}\!\left(I^{-1}_q(k,\, n - k + 1)\right), \quad k \text{ the quorum}
+    .. math:: F^{-1}\!\left(I^{-1}_q(k,\, N - k + 1)\right), \quad k \text{ of } N \text{ the quorum}
 
     Parameters
     ----------
@@ -502,14 +502,14 @@ def partition_skew(popularity: ArrayLike, partitions: ArrayLike) -> PartitionSke
 def erasure_availability(data: ArrayLike, parity: ArrayLike, up_probability: ArrayLike) -> Number:
     r"""Return the probability that at least ``data`` of the data + parity fragments of an object are up.
 
-    .. math:: A = \sum_{i=k}^{k+m} \binom{k+m}{i} \, p^i \, (1 - p)^{k+m-i}
+    .. math:: \sum_{i=k}^{n} \binom{n}{i} A^i (1 - A)^{n-i}, \qquad n = k + m
 
     Parameters
     ----------
     data, parity : int or array
         k and m of a code of which any k fragments give the object back (Reed–Solomon). Replication is k = 1.
     up_probability : float or array
-        p, the probability that the machine of one fragment is up; machines fail independently.
+        A, the probability that the machine of one fragment is up; machines fail independently.
 
     Returns
     -------
@@ -548,7 +548,7 @@ def storage_overhead(data: ArrayLike, parity: ArrayLike) -> Number:
     Parameters
     ----------
     data, parity : int or array
-        k and m, as in `erasure_availability`; r copies are ``storage_overhead(1, r - 1)``.
+        k and m, as in `erasure_availability`; N copies are ``storage_overhead(1, N - 1)``.
 
     Returns
     -------

@@ -25,14 +25,14 @@ Tail = Callable[[np.ndarray], ArrayLike]
 def fan_out_probability(slow_probability: ArrayLike, requests: ArrayLike) -> Number:
     r"""Return the probability that at least one of many requests is slow, and with it the user who waits for them all.
 
-    .. math:: P = 1 - (1 - p)^n
+    .. math:: P_k = 1 - (1 - q)^k
 
     Parameters
     ----------
     slow_probability : float or array
-        p, of one request.
+        q, of one request.
     requests : int or array
-        n, that are sent at once, to servers that are slow independently of each other.
+        k, that are sent at once, to servers that are slow independently of each other.
 
     Returns
     -------
@@ -58,19 +58,19 @@ def fan_out_probability(slow_probability: ArrayLike, requests: ArrayLike) -> Num
     slow = number("slow_probability", slow_probability, low=0, high=1)
     requests = count("requests", requests, low=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        # By logarithms, since 1 − p rounds to 1 for a rare event.
+        # By logarithms, since 1 − q rounds to 1 for a rare event.
         return plain(np.where(requests == 0, 0.0, -np.expm1(requests * np.log1p(-slow))))
 
 
 def fan_out_quantile(q: ArrayLike, requests: ArrayLike) -> Number:
-    r"""Return which quantile of one request is the q-quantile of the slowest of many: :math:`q^{1/n}`.
+    r"""Return which quantile of one request is the u-quantile of the slowest of many: :math:`u^{1/k}`.
 
     Parameters
     ----------
     q : float or array
-        The quantile of all together, in [0, 1].
+        u, the quantile of all together, in [0, 1].
     requests : int or array
-        n, that are sent at once.
+        k, that are sent at once.
 
     Returns
     -------
@@ -238,7 +238,7 @@ def tied_tail(time: ArrayLike, wait_survival: Tail, copies: int = 2) -> Number:
 
     Copies are queued at several servers at once; the first that begins to serve its copy cancels the others.
 
-    .. math:: P(W > t) = S_w(t)^k
+    .. math:: P(\text{wait} > t) = S_w(t)^k
 
     Parameters
     ----------

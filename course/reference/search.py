@@ -1,4 +1,4 @@
-"""A box to search in: the words of a reader, and the entries that have them all."""
+"""A box to search in: the words of a reader, and the entries that have them all, or most of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import ipywidgets as widgets
 
 MOST = 8
 """So many entries are shown at once."""
+_MARKS = ".,:;!?…()[]<>\"'“”‘’`"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Entry:
 def search(entries: Sequence[Entry], query: str) -> list[Entry]:
     """Return the entries that have all words of a query, or parts of words; those whose titles have them come first.
 
+    If none has all, as for an error message that one pastes, those that have most of the words, if that is over half.
+
     Examples
     --------
     >>> one, two = Entry("little", "number = rate × time", ""), Entry("mm1", "one server; see little", "")
@@ -40,16 +43,20 @@ def search(entries: Sequence[Entry], query: str) -> list[Entry]:
     ['little', 'mm1']
     >>> search([one, two], "rate server")
     []
+    >>> [entry.title for entry in search([one, two], "number: rate, server.")]
+    ['little']
     """
-    wanted = query.casefold().split()
+    wanted = [word for part in query.casefold().split() if (word := part.strip(_MARKS))]
     found = []
     for entry in entries if wanted else ():
         title, words = entry.title.casefold(), f"{entry.title} {entry.words}".casefold()
-        if all(word in words for word in wanted):
-            missing = sum(word not in title for word in wanted)
-            whole = sum(word in title.split() for word in wanted)
-            found.append((missing, -whole, len(found), entry))
-    return [entry for *_, entry in sorted(found, key=lambda each: each[:-1])]
+        has = sum(word in words for word in wanted)
+        missing = sum(word not in title for word in wanted)
+        whole = sum(word in title.split() for word in wanted)
+        found.append((has, missing, -whole, len(found), entry))
+    most = max((has for has, *_ in found), default=0)
+    best = [each for each in found if each[0] == most > len(wanted) / 2]
+    return [entry for *_, entry in sorted(best, key=lambda each: each[:-1])]
 
 
 def answer(entries: Sequence[Entry], query: str) -> str:
@@ -58,19 +65,19 @@ def answer(entries: Sequence[Entry], query: str) -> str:
     Examples
     --------
     >>> answer([Entry("a", "", "**a**: the first")], "b")
-    'Nothing has “b”. Try fewer letters.'
+    'Nothing has “b”. Try one word, or fewer letters.'
     """
     if not query.strip():
         return f"{len(entries)} entries; type a word, or a part of one."
     found = search(entries, query)
     if not found:
-        return f"Nothing has “{query.strip()}”. Try fewer letters."
+        return f"Nothing has “{query.strip()}”. Try one word, or fewer letters."
     shown = "\n\n".join(entry.markdown for entry in found[:MOST])
     return shown if len(found) <= MOST else f"{shown}\n\n… and {len(found) - MOST} more: type another word."
 
 
 class SearchBox(widgets.VBox):
-    """A field to type in, and below it the entries that have all of its words."""
+    """A field to type in, and below it the entries that have all of its words, or most."""
 
     def __init__(self, entries: Sequence[Entry], label: str) -> None:
         self.entries = entries

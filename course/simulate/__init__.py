@@ -19,7 +19,8 @@ from course.simulate.autoscaling import (
     daily_load,
 )
 from course.simulate.balancing import Balanced, balance, balls
-from course.simulate.batching import Batches, micro_batches
+from course.simulate.bandits import LEARNERS, Bandit, bandit
+from course.simulate.batching import Batches, batch_server, micro_batches
 from course.simulate.checkpoints import PARTS, Checkpointed, Part, checkpoint, checkpointed_run
 from course.simulate.collectives import COLLECTIVES, Collective, Send, collective, play
 from course.simulate.compiled import warm_up
@@ -61,6 +62,7 @@ __all__ = [
     "DISCIPLINES",
     "DISTRIBUTIONS",
     "INSTANCE_SHAPES",
+    "LEARNERS",
     "METRICS",
     "OUTCOMES",
     "PARTS",
@@ -73,6 +75,7 @@ __all__ = [
     "TRANSFERS",
     "Adaptive",
     "Balanced",
+    "Bandit",
     "Batches",
     "Checkpointed",
     "CircuitBreaker",
@@ -114,7 +117,9 @@ __all__ = [
     "autoscale",
     "balance",
     "balls",
+    "bandit",
     "batch_means",
+    "batch_server",
     "cache",
     "checkpoint",
     "checkpointed_run",

@@ -1,4 +1,4 @@
-"""`micro_batches`: which requests an online service takes together, and when it sends them on."""
+"""`micro_batches`, `batch_server`: which requests a service takes together, and when it is done with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from course.domain import scalar, whole
-from course.simulate.arguments import arrivals
+from course.simulate.arguments import arrivals, times
+from course.simulate.queues import MOST_SECONDS, Sojourns
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +87,68 @@ def micro_batches(interarrival: ArrayLike, most: int, wait: float) -> Batches:
         batch[first:after] = len(sent) - 1
         first = after
     return Batches(np.array(sent), batch)
+
+
+def batch_server(interarrival: ArrayLike, service: ArrayLike, most: int) -> Sojourns:
+    """Simulate one server of static batches: it takes who waits, at most so many, and is free when the last is done.
+
+    Parameters
+    ----------
+    interarrival : array, shape (n,)
+        Seconds between arrivals; the first request comes at ``interarrival[0]``.
+    service : array, shape (n,)
+        Seconds that each request needs; a batch takes as long as its longest.
+    most : int
+        Places: requests that a batch holds.
+
+    Returns
+    -------
+    Sojourns
+        Of ``most`` servers, its utilization the share of the places' time that somebody needs. A request starts, and
+        stops, with its batch.
+
+    Raises
+    ------
+    ValueError
+        Arrays of different or zero length; times that are negative, NaN, infinite, or add up to too much; ``most``
+        below 1.
+
+    Examples
+    --------
+    The first request is served alone. The next three came meanwhile; two fit.
+
+    >>> served = batch_server([0, 1, 1, 1], [5, 2, 7, 3], most=2)
+    >>> served.start, served.stop
+    (array([ 0.,  5.,  5., 12.]), array([ 5., 12., 12., 15.]))
+
+    Notes
+    -----
+    It does not wait for company. With one place it is `queue` with one server. *Continuous* batching, where the next
+    request takes a place as soon as it is free, is `queue` with as many servers as there are places. Chapter 24.
+
+    References
+    ----------
+    Yang, Xu, Jiao: A queueing theoretic perspective on low-latency LLM inference with variable token length. WiOpt
+    2024.
+    """
+    arrival, work = arrivals("interarrival", interarrival), times("service", service)
+    most = whole("most", most, low=1)
+    if len(work) != len(arrival):
+        raise ValueError(f"interarrival has {len(arrival)} entries and service {len(work)}; both must have as many")
+    with np.errstate(over="ignore"):
+        total = arrival[-1] + work.sum()
+    if not total <= MOST_SECONDS:
+        raise ValueError(f"all times add up to {total:g} s; at most {MOST_SECONDS:g} are allowed")
+    start, stop = np.empty(len(work)), np.empty(len(work))
+    came, needs = arrival.tolist(), work.tolist()
+    now, first = 0.0, 0
+    while first < len(came):
+        now = max(now, came[first])
+        after = first + 1
+        while after < len(came) and after - first < most and came[after] <= now:
+            after += 1
+        start[first:after] = now
+        now += max(needs[first:after])
+        stop[first:after] = now
+        first = after
+    return Sojourns(arrival, work, start, stop, most)

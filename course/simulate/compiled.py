@@ -43,6 +43,7 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
     from course.graph import TaskGraph, fork_join
     from course.simulate.architectures import ARCHITECTURES, architecture
     from course.simulate.balancing import balance, balls
+    from course.simulate.bandits import bandit
     from course.simulate.checkpoints import checkpoint
     from course.simulate.dispatching import dispatch
     from course.simulate.faults import data_loss
@@ -68,6 +69,7 @@ def warm_up(progress: Callable[[str], None] | None = None) -> float:
         *((f"queues: {name}", lambda name=name: _queue_once(queue, gaps, name)) for name in DISCIPLINES),
         ("tasks that wait for workers", lambda: dispatch(gaps, gaps, 2)),
         ("customers and balls sent to servers", lambda: (balance(gaps, gaps, 2), balls(2, 2, 2))),
+        ("learners", lambda: bandit([[1.0], [2.0]], "ucb", 3)),
         ("caches", lambda: [cache([0, 1, 0], 1, policy) for policy in EVICTIONS]),
         ("users that share resources", lambda: share(gaps, [0, 1, 0], gaps, gaps, 1.0)),
         ("jobs of many nodes", lambda: [jobs(gaps, 1, 1, nodes=1, policy=policy) for policy in MOST_JOBS]),
