@@ -15,7 +15,8 @@ from course.classroom import submissions
 from course.classroom.confinement import missing
 from course.classroom.folder import ClassError, ClassFolder, report_csv
 from course.classroom.given import given_part
-from course.classroom.grading import answer_name, exercise_of
+from course.classroom.grading import answer_name, exercise_of, grade, without_judges
+from course.classroom.session import Session, StoppedError
 from course.cli import main
 from course.practice.exercises import chapters as with_exercises
 from course.practice.exercises import exercises_of
@@ -119,7 +120,8 @@ for root, folders, files in os.walk("/"):
     if root.startswith(("/proc", "/sys", "/dev")):
         folders[:] = []
         continue
-    found += [f"{root}/{name}" for name in files if name.endswith(".ipynb") and "site-packages" not in root or name == "gradebook.db"]
+    if "site-packages" not in root:  # nbgrader has some of its own there
+        found += [f"{root}/{name}" for name in files if name.endswith(".ipynb") or name == "gradebook.db"]
     if any("BEGIN SOLUTION" in pathlib.Path(root, name).read_text(errors="replace") for name in files
            if "course/practice/chapter" in f"{root}/{name}"):
         found.append("solution")
@@ -320,6 +322,52 @@ def test_an_answer_is_a_name():
     assert answer_name('# measured: x\ncheck("18.5", mean_length).grade()') == "mean_length"
     with pytest.raises(ValueError, match="check"):
         answer_name("check('18.5', 2).grade()")
+
+
+# ---- a student's process, not shut in: on every system
+
+
+def _sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def _call(answer, *args):
+    return answer(*args)
+
+
+def test_times_are_taken_outside():
+    """A student's clock that stands still makes nothing faster."""
+    stopped = "import time\nsleep = time.sleep\ntime.perf_counter = time.monotonic = time.time = lambda: 0.0\n"
+    with Session(shut_in=False) as session:
+        session.cell(stopped + "def mine(seconds):\n    sleep(2 * seconds)\n    return seconds", "<cell 1>")
+        session.take("mine", 5.0)
+        run = session.run(_call, None, [((0.01,), {})], baseline=_sleep, timed=[((0.05,), {})], rounds=3)
+    assert [case.value for case in run.cases] == [0.01]
+    [timed] = run.timed
+    assert all(mine > 1.5 * slow for mine, slow in timed.times)
+
+
+def test_a_process_that_stops_says_why_and_the_next_one_is_there():
+    for source, why in (("while True:\n    pass", "timeout"), ("import os\nos._exit(3)", "died")):
+        with Session(shut_in=False) as session:
+            with pytest.raises(StoppedError) as stopped:
+                session.cell(source, "<cell 1>", limit=1.0)
+            assert stopped.value.why == why
+            assert session.stopped
+            with pytest.raises(StoppedError):
+                session.cell("1 + 1", "<cell 2>")
+    with Session(shut_in=False) as session:
+        assert session.cell("print(1 + 1)", "<cell 1>")["printed"] == "2\n"
+
+
+def test_a_notebook_of_somebody_trusted():
+    with without_judges(CHAPTER, exercises()) as replaced:
+        graded = grade(answered({"12.1": "right", "12.6": "right"}), replaced, shut_in=False)
+    assert graded.points == POINTS["12.1"] + POINTS["12.6"]
+    assert not graded.stopped
+    shown = [cell.outputs for cell in graded.notebook.cells if exercise_of(cell) == "12.1"]
+    assert shown[0][-1].data["text/plain"] == "1.0"
 
 
 # ---- what is handed in
