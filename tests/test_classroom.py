@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -193,6 +195,32 @@ def classroom(tmp_path_factory) -> ClassFolder:
     return room
 
 
+@shut_in
+def test_compiled_code_is_used_and_what_is_compiled_reaches_nobody_else():
+    """A kernel is loaded, not compiled; and what a process writes into its copy is gone with it."""
+    from course import simulate
+
+    simulate.queue([1.0], [1.0])  # compiled now, if it was not before
+    loaded = """
+from pathlib import Path
+import numba
+from course import simulate
+from course.simulate import queue_kernels
+simulate.queue([1.0], [1.0])
+kernels = [each for each in vars(queue_kernels).values() if isinstance(each, numba.core.dispatcher.Dispatcher)]
+print(*(sum(sum(getattr(each.stats, name).values()) for each in kernels) for name in ("cache_misses", "cache_hits")))
+mark = Path(simulate.__file__).parent / "__pycache__" / "planted"
+print(mark.exists())
+mark.write_text("x")
+"""
+    for _ in range(2):
+        with Session() as session:
+            reply = session.cell(loaded, "<cell 1>")
+        assert reply["printed"].split()[0] == "0", reply
+        assert int(reply["printed"].split()[1]) > 0
+        assert reply["printed"].split()[2] == "False"
+
+
 def lost(*names: str) -> float:
     return sum(POINTS.values()) - sum(POINTS[name] for name in names)
 
@@ -291,6 +319,12 @@ def test_the_command(tmp_path, capsys):
     assert "bob: 0 points" in said
     assert main([*home, "grade", "3", "ada"]) == 0
     assert "as graded before" in capsys.readouterr().out
+    # nbgrader's own command grades the same way: its settings are there.
+    own = [sys.executable, "-m", "nbgrader", "autograde", name, "--student", "ada", "--force"]
+    done = subprocess.run(own, cwd=tmp_path / "class", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    graded = nbformat.read(tmp_path / "class" / "autograded" / "ada" / name / f"{name}.ipynb", as_version=4)
+    assert "passed" in graded.cells[4].outputs[0].data["text/plain"]
     assert main([*home, "feedback", "3", "ada"]) == 0
     assert main([*home, "report", "3", "--csv", str(tmp_path / "points.csv")]) == 0
     assert len((tmp_path / "points.csv").read_text().splitlines()) == 3
