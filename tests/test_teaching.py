@@ -132,6 +132,13 @@ def test_the_rubric_has_each_exercise_with_its_points(chapter):
     assert table == [(each.id, each.points) for each in exercises_of(chapter.number)]
 
 
+@each_chapter
+def test_it_quotes_nothing_that_was_measured(chapter):
+    """Such a number goes stale when the chapter is stored anew: the page says where to look, and what is seen."""
+    text = " ".join(guide(chapter).split())
+    assert re.findall(r"[^.|]*(?:machine that made the page|on that machine|The ledger there)[^.|]*", text) == []
+
+
 def test_links_lead_somewhere():
     for path in GUIDES.glob("*.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
