@@ -60,7 +60,7 @@ def build(notebooks: Path = NOTEBOOKS, folder: Path = FOLDER) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary) / "source"
-        shutil.copytree(notebooks, source, ignore=shutil.ignore_patterns("solutions", ".ipynb_checkpoints"))
+        shutil.copytree(notebooks, source, ignore=shutil.ignore_patterns("solutions", "teaching", ".ipynb_checkpoints"))
         (source / "index.md").write_text(front_page(notebooks), encoding="utf-8")
         app = Sphinx(
             srcdir=source, confdir=None, outdir=folder, doctreedir=Path(temporary) / "doctrees", buildername="html",

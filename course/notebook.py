@@ -368,6 +368,15 @@ def exercise_path(solution: Path) -> Path:
     return solution.parent.parent.parent / "exercises" / solution.name
 
 
+def source_notebook(solution: NotebookNode) -> NotebookNode:
+    """Return a solution as nbgrader takes it: with its metadata, and with links that are right where exercises are."""
+    notebook = add_nbgrader(normalise(solution))
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _LINK.sub(_one_level_up, cell.source)
+    return notebook
+
+
 def make_exercise(solution: NotebookNode) -> NotebookNode:
     """Return the learner's notebook: the solution with holes, without outputs, its checks locked.
 
@@ -383,10 +392,7 @@ def make_exercise(solution: NotebookNode) -> NotebookNode:
         LockCells,
     )
 
-    notebook = add_nbgrader(normalise(solution))
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            cell.source = _LINK.sub(_one_level_up, cell.source)
+    notebook = source_notebook(solution)
     resources: dict[str, Any] = {}
     for preprocessor in (
         LockCells(),

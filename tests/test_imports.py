@@ -44,6 +44,7 @@ LAYERS = {
     "explorers": 3,
     "practice": 3,
     "book": 4,
+    "classroom": 4,
     "notebook": 4,
     "cli": 4,
     "__main__": 5,

@@ -590,7 +590,7 @@ def test_progress_is_told_and_gives_more_time():
 
 
 def test_a_grader_of_its_own_may_give_a_part_of_the_points():
-    def grader(answer, result):
+    def grader(answer, result, run):
         result.says.append(("tried", str(answer)))
         if answer != "good":
             result.points = 1.0

@@ -10,8 +10,8 @@ import course
 from course.cli.errors import CommandError
 from course.syllabus import chapters
 
-# Solutions stay with the teacher.
-NOT_FOR_LEARNERS = {"solutions"}
+# Solutions, and how to teach with the course, stay with the teacher.
+NOT_FOR_LEARNERS = {"solutions", "teaching"}
 
 
 def notebooks_folder() -> Path:

@@ -25,6 +25,7 @@ from typing import Any
 from course.practice.child import describe_error, tell
 from course.practice.comparing import difference, kind_of
 from course.practice.encoding import TooLargeError, decode, encode, type_name
+from course.practice.sandbox import CannotSendError, Run, run
 
 TURNS = 3
 CORRECT = 2
@@ -195,10 +196,9 @@ def _held_up(trace: Any) -> str:
 # ---- in the learner's own process
 
 
-def grade(answer: object, result: Any) -> None:
+def grade(answer: object, result: Any, run: Callable[..., Run] = run) -> None:
     """Judge a learner's version: right first, then how many times as fast as the start."""
     from course.practice.checking import describe_unknown, filename_of, name_of, raised_text, short, status_problem
-    from course.practice.sandbox import CannotSendError, run
 
     says, filename = result.says, filename_of(answer)
     if not callable(answer):

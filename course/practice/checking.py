@@ -123,27 +123,39 @@ def check(name: str, answer: object = ...) -> CheckResult:
     -----
     Taught in chapter 00. Progress is remembered in the learner's folder.
     """
-    return _check(find(name), answer)
+    result = judge(find(name), answer)
+    if not result.passed:
+        result.says.append(("next", f'hint("{result.exercise}") gives a hint'))
+    warning = journal.remember("check", result.exercise, passed=result.passed, points=result.points)
+    if warning:
+        result.says.append(("note", warning))
+    return result
 
 
-def _check(exercise: Exercise, answer: object) -> CheckResult:
+def judge(exercise: Exercise, answer: object, runner: Callable[..., Run] | None = None) -> CheckResult:
+    """Judge an answer; what `check` does besides is to remember the judgement.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    answer : object
+        As in `check`.
+    runner : callable
+        How a function is run on cases: in place of :func:`course.practice.sandbox.run`, and with its arguments.
+    """
+    runner = runner or run
     result = CheckResult(exercise.id, False, 0.0, float(exercise.points))
     if answer is ... or answer is None or type(answer) is type(NotImplemented):
         result.says.append(("came out", "nothing yet: replace the … by your answer"))
     elif exercise.grader is not None:
-        exercise.grader(answer, result)
+        exercise.grader(answer, result, runner)
     elif exercise.is_function:
-        _judge_function(exercise, answer, result)
+        _judge_function(exercise, answer, result, runner)
     else:
         _judge_value(exercise, answer, result)
     result.passed = not any(word in _COMPLAINTS for word, _ in result.says)
     if result.passed:
         result.points = result.max_points
-    else:
-        result.says.append(("next", f'hint("{exercise.id}") gives a hint'))
-    warning = journal.remember("check", exercise.id, passed=result.passed, points=result.points)
-    if warning:
-        result.says.append(("note", warning))
     return result
 
 
@@ -197,7 +209,7 @@ def _ask_judge(judge: Callable[..., str | None] | None, *args: Any) -> str | Non
         return f"which cannot be judged: {kind_of(args[-1])} does not fit ({type_name(error)})"
 
 
-def _judge_function(exercise: Exercise, answer: object, result: CheckResult) -> None:
+def _judge_function(exercise: Exercise, answer: object, result: CheckResult, runner: Callable[..., Run]) -> None:
     cases = exercise.list_cases()
     name = name_of(answer)
     if not callable(answer):
@@ -208,7 +220,7 @@ def _judge_function(exercise: Exercise, answer: object, result: CheckResult) -> 
     timed = exercise.list_cases("timed") if exercise.kind == "tune" else []
     filename = filename_of(answer)
     try:
-        outcome = run(
+        outcome = runner(
             exercise.call,
             answer,
             [(case.args, dict(case.kwargs)) for case in [*cases, *(timed if exercise.cost else [])]],
@@ -408,8 +420,22 @@ def _say_call(name: str, case: Case) -> str:
     return f"{name}({', '.join(given)})"
 
 
+@dataclass(frozen=True)
+class FunctionElsewhere:
+    """A learner's function that lives in another process: its name, and where it was written."""
+
+    name: str
+    filename: str
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Say that it cannot be called here."""
+        raise TypeError(f"{self.name} is in another process; give `judge` the `run` of that process")
+
+
 def name_of(answer: object) -> str:
     """Return the name of a learner's function."""
+    if type(answer) is FunctionElsewhere:
+        return answer.name
     if type(answer) is types.FunctionType and answer.__name__.isidentifier():
         return answer.__name__[:60]
     return "your answer"
@@ -417,6 +443,8 @@ def name_of(answer: object) -> str:
 
 def filename_of(answer: object) -> str:
     """Return where a learner's function was written."""
+    if type(answer) is FunctionElsewhere:
+        return answer.filename
     return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
 
 

@@ -116,8 +116,9 @@ class Exercise:
     target : float
         For ``tune``: the cost or time of the baseline divided by the answer's must reach this.
     grader : callable
-        ``grader(answer, result)`` judges an answer all by itself (the capstone): it adds to ``result.says`` and may set
-        ``result.points``, for a part of the points. Then nothing of the above is needed but `behaviour`.
+        ``grader(answer, result, run)`` judges an answer all by itself (the capstone): it adds to ``result.says`` and
+        may set ``result.points``, for a part of the points; ``run`` is :func:`course.practice.sandbox.run`, or works
+        as it does. Then nothing of the above is needed but `behaviour`.
 
     Raises
     ------
@@ -160,7 +161,7 @@ class Exercise:
     timed: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     cost: Callable[..., float] | None = None
     target: float = 1.02
-    grader: Callable[[Any, Any], None] | None = None
+    grader: Callable[[Any, Any, Callable[..., Any]], None] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", normalise(self.id))
