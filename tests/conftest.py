@@ -55,11 +55,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Give one process more than there are cores (``-n logical``): what drives a browser mostly waits for it."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Point at the folder anew before each test: the one before may have unset it."""
     os.environ["COURSE_HOME"] = _HOME.name
