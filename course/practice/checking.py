@@ -459,7 +459,7 @@ class FunctionElsewhere:
 
 def name_of(answer: object) -> str:
     """Return the name of a learner's function."""
-    if isinstance(answer, FunctionElsewhere):
+    if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.name
     if type(answer) is types.FunctionType and answer.__name__.isidentifier():
         return answer.__name__[:60]
@@ -468,7 +468,7 @@ def name_of(answer: object) -> str:
 
 def filename_of(answer: object) -> str:
     """Return where a learner's function was written."""
-    if isinstance(answer, FunctionElsewhere):
+    if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.filename
     return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
 

@@ -22,8 +22,8 @@ from course.practice.predictions import Outcome, is_right, number
 FEWEST, MOST = 3, 10
 """So many questions a review may have; fewer when fewer are due."""
 QUESTIONS = 5
-EXERCISES = 2
-"""So many exercises, besides, to be written anew: they take longer."""
+EXERCISES = 1
+"""So many exercises, besides, to be written anew: one takes as long as all the questions."""
 
 
 @dataclass(frozen=True)
