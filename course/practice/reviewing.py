@@ -76,7 +76,9 @@ class Question:
                 return choice
         letters = dict(zip("abcdefghijklmnopqrstuvwxyz", self.choices, strict=False))
         if plain not in letters:
-            raise ValueError(f"{typed.strip()!r} is none of the choices; type one of {', '.join(self.choices)}")
+            raise ValueError(
+                f"{typed.strip()!r} is none of the choices; type a letter, a to {list(letters)[-1]}, or one whole"
+            )
         return letters[plain]
 
 

@@ -6,8 +6,8 @@ Each begins with an empty folder and studies an hour on most days: first the rev
 err and forget: an answer is remembered with probability 0.9 after as many days as its memory is stable for, 0.9² after
 twice as many; that is a day at first, and twice as long after each answer that is right (our assumption). Meanwhile the
 course is updated (exercises get other numbers and titles, or are gone), lines of the journal are damaged, and the clock
-is set back once. The clock is simulated; journal, checks, review and advice are the course's own. What an answer in code
-is judged to be is drawn, for each would start a process.
+is set back once. The clock is simulated; journal, checks, review and advice are the course's own. How an answer in code
+is judged is drawn, for each would start a process.
 """
 
 from __future__ import annotations
