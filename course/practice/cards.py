@@ -13,9 +13,10 @@ from datetime import date, datetime
 from typing import Any
 
 from course.practice import journal, leitner
-from course.practice.exercises import Exercise, normalise, remembered
+from course.practice.exercises import Exercise, remembered
 from course.practice.leitner import Place
 from course.practice.pages import exercise_page, page
+from course.practice.predictions import prediction_name
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _asked(entry: dict[str, Any]) -> Asked | None:
     question, choices, value = entry.get("question"), entry.get("choices"), entry.get("value")
     tolerance = entry.get("tolerance")
     try:
-        name = normalise(entry["name"])
+        name = prediction_name(entry["name"])
     except ValueError:
         return None
     texts = isinstance(choices, list) and all(isinstance(each, str) for each in choices)
@@ -219,4 +220,7 @@ def _asked(entry: dict[str, Any]) -> Asked | None:
 
 
 def _is_finite(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    try:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return False

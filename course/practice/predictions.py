@@ -215,7 +215,7 @@ class Predict:
           ( ) one fast server
           ( ) two slow ones
         """
-        name = _name(name)
+        name = prediction_name(name)
         options = tuple(choices or ())
         if bool(options) == number:
             raise ValueError(f"prediction {name}: give either choices=[…] or number=True")
@@ -246,7 +246,7 @@ class Predict:
         ValueError
             The prediction was not asked in this notebook, or the outcome is none of its choices.
         """
-        name = _name(name)
+        name = prediction_name(name)
         asked = _asked.get(name)
         if asked is None:
             known = ", ".join(_asked) or "none"
@@ -287,7 +287,19 @@ def _remember(name: str, asked: Prediction, **found: Any) -> None:
         journal.remember("outcome", name, **entry)
 
 
-def _name(name: str) -> str:
+def prediction_name(name: str) -> str:
+    """Return the name of a prediction with two digits for the chapter.
+
+    Raises
+    ------
+    ValueError
+        It is no such name.
+
+    Examples
+    --------
+    >>> prediction_name("5.P1")
+    '05.P1'
+    """
     name = normalise(name)
     if not re.fullmatch(r"\d\d\.P\d+", name):
         raise ValueError(f'a prediction is named as in "12.P1"; given was {name!r}')

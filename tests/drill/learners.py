@@ -203,6 +203,7 @@ class Clock:
 @contextmanager
 def own_folder() -> Iterator[Path]:
     """Give, for a time, an empty folder of the learner's, and the simulated clock."""
+    Clock.moment = BEGIN
     with (
         tempfile.TemporaryDirectory(prefix="course-learner-") as folder,
         patch.dict(os.environ, COURSE_HOME=folder),
