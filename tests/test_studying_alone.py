@@ -131,6 +131,17 @@ def test_a_prediction_that_did_not_come_out_is_asked_again(clock):
     assert review().upcoming == today() + timedelta(days=2)
 
 
+@pytest.mark.parametrize("typed", ["nan", "inf", "-1e308", "9" * 400, "9" * 5000, "１", "1_0"])
+def test_odd_numbers_are_wrong_and_no_error(clock, typed):
+    commit("05.P1", 3.0, 2.0)
+    check("05.2", 7)
+    clock.sleep(1)
+    for question in review().questions:
+        judged = question.answer(typed)
+        assert "✗" in repr(judged) or "not as you predicted" in repr(judged)
+    assert len(due()) == 0
+
+
 def test_a_chapter_that_is_run_again_says_nothing_new(clock):
     for measured in (2.0, 2.03, 1.96):
         commit_again = predict("05.P1", "How long?", number=True)

@@ -60,16 +60,13 @@ class Question:
             journal.remember("review", card.name, title=card.title, right=result.passed)
             return result
         asked = card.of
-        was_right = is_right(given, asked.value, asked.tolerance)
-        journal.remember("review", card.name, question=asked.question, answer=given, right=was_right)
-        return Outcome(card.name, "", given, asked.value, asked.unit, was_right, asked.reason)
+        right = is_right(given, asked.value, asked.tolerance)
+        journal.remember("review", card.name, question=asked.question, answer=given, right=right)
+        return Outcome(card.name, "", given, asked.value, asked.unit, right, asked.reason)
 
     def _parse(self, typed: str) -> str | float:
         if not self.choices:
-            try:
-                return int(typed)  # so that a large whole number stays exact
-            except ValueError:
-                return number(typed)
+            return number(typed)
         plain = "".join(typed.split()).casefold()
         for choice in self.choices:
             if "".join(choice.split()).casefold() == plain:
