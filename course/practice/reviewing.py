@@ -118,7 +118,7 @@ class Review:
             return f"Nothing is due for review.{when}"
         asked, opened = _count(len(self.questions), "question"), _count(len(self.exercises), "exercise")
         what = " and ".join(each for each in (asked, f"{opened} to write anew" if opened else "") if each)
-        later = f"; {self.later} more are due" if self.later else ""
+        later = f"; {self.later} more due" if self.later else ""
         return f"Review: {what}, {self.minutes} min{later}."
 
     def exercise_lines(self) -> list[str]:
