@@ -34,7 +34,9 @@ _HOME = {
     "hint": "course.practice",
     "predict": "course.practice",
     "progress": "course.practice",
+    "review": "course.practice",
     "scoreboard": "course.practice",
+    "what_next": "course.practice",
     "whatif": "course.replay",
 }
 _MODULES = {

@@ -6,7 +6,7 @@ import difflib
 import os
 from pathlib import Path, PurePosixPath
 
-import course
+from course import datafiles
 from course.cli.errors import CommandError
 from course.syllabus import chapters
 
@@ -22,15 +22,10 @@ def notebooks_folder() -> Path:
     CommandError
         When there is neither.
     """
-    package = Path(course.__file__).parent
-    places = [package.parent / "notebooks", package / "_notebooks"]
-    # In site-packages a folder "notebooks" beside the package would be somebody else's.
-    if not (package.parent / "pyproject.toml").is_file():
-        places.reverse()
-    for place in places:
-        if place.is_dir():
-            return place
-    raise CommandError(f"the course's notebooks are missing (looked in {places[0]} and {places[1]}); reinstall it")
+    try:
+        return datafiles.notebooks_folder()
+    except FileNotFoundError as error:
+        raise CommandError(str(error)) from None
 
 
 def shipped_files(folder: Path | None = None) -> dict[str, Path]:

@@ -5,7 +5,9 @@
 ``hint("12.3")``                       the next of three hints
 ``predict("12.P1", question, …)``      commit to an answer before the result appears
 ``predict.outcome("12.P1", value)``    the outcome beside that answer
-``progress()``                         what was solved, chapter by chapter
+``progress()``                         what was solved, chapter by chapter, and what comes next
+``what_next()``                        one to three things to do now, each with the reason
+``review()``                           asks again what was wrong, when it is due
 ``scoreboard(predicted=…, …)``         predicted, simulated, measured: shown and asserted
 ``Ledger("start")``                    a tuning: each change predicted, then measured
 =====================================  =====================================================
@@ -17,8 +19,10 @@ A chapter's exercises are in ``course/practice/chapterNN.py``, as a list ``EXERC
 from course.practice.checking import CheckResult, check, hint
 from course.practice.exercises import Case, Exercise
 from course.practice.ledger import Ledger
+from course.practice.next_steps import what_next
 from course.practice.predictions import predict
 from course.practice.progress_table import progress
+from course.practice.reviewing import review
 from course.practice.scoreboard import ToleranceError, scoreboard
 
 __all__ = [
@@ -31,5 +35,7 @@ __all__ = [
     "hint",
     "predict",
     "progress",
+    "review",
     "scoreboard",
+    "what_next",
 ]

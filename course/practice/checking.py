@@ -20,6 +20,7 @@ from course.practice.sandbox import CannotSendError, CaseOutcome, Run, pack, run
 
 NO_CHANGE = 0.02
 ROUNDS = 5
+NOTHING_YET = "nothing yet"
 
 
 @dataclass
@@ -123,13 +124,38 @@ def check(name: str, answer: object = ...) -> CheckResult:
     -----
     Taught in chapter 00. Progress is remembered in the learner's folder.
     """
-    result = judge(find(name), answer)
+    exercise = find(name)
+    result = judge(exercise, answer)
     if not result.passed:
         result.says.append(("next", f'hint("{result.exercise}") gives a hint'))
-    warning = journal.remember("check", result.exercise, passed=result.passed, points=result.points)
+    details = {"empty": True} if _is_empty(answer, result) else {}
+    warning = journal.remember(
+        "check", result.exercise, title=exercise.title, passed=result.passed, points=result.points, **details
+    )
     if warning:
         result.says.append(("note", warning))
     return result
+
+
+def _without_text(): ...  # type: ignore[no-untyped-def]
+
+
+def _with_text():  # type: ignore[no-untyped-def]
+    """Do nothing, as a function of the exercises does before it is filled in."""
+    ...
+
+
+_EMPTY_BODIES = {each.__code__.co_code for each in (_without_text, _with_text)}
+
+
+def _is_empty(answer: object, result: CheckResult) -> bool:
+    """Whether there was no answer yet: the cell was run as it came."""
+    if any(word == "came out" and text.startswith(NOTHING_YET) for word, text in result.says):
+        return True
+    if type(answer) is not types.FunctionType:
+        return False
+    code = answer.__code__
+    return code.co_code in _EMPTY_BODIES and code.co_consts[-1:] == (None,)
 
 
 def judge(exercise: Exercise, answer: object, runner: Callable[..., Run] | None = None) -> CheckResult:
@@ -146,7 +172,7 @@ def judge(exercise: Exercise, answer: object, runner: Callable[..., Run] | None 
     runner = runner or run
     result = CheckResult(exercise.id, False, 0.0, float(exercise.points))
     if answer is ... or answer is None or type(answer) is type(NotImplemented):
-        result.says.append(("came out", "nothing yet: replace the … by your answer"))
+        result.says.append(("came out", f"{NOTHING_YET}: replace the … by your answer"))
     elif exercise.grader is not None:
         exercise.grader(answer, result, runner)
     elif exercise.is_function:
@@ -315,7 +341,7 @@ def status_problem(came: CaseOutcome, limit: float, filename: str) -> str | None
 def raised_text(error: dict[str, Any], filename: str) -> str:
     """Say in words that a function raised, and where."""
     if error["type"] == "NotImplementedError":
-        return "nothing yet: the function raises NotImplementedError, so its body is still to be written"
+        return f"{NOTHING_YET}: the function raises NotImplementedError, so its body is still to be written"
     text = f"the exception {error['type']}"
     message = " ".join(_without_addresses(error["message"]).split())
     if message:
@@ -434,7 +460,7 @@ class FunctionElsewhere:
 
 def name_of(answer: object) -> str:
     """Return the name of a learner's function."""
-    if type(answer) is FunctionElsewhere:
+    if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.name
     if type(answer) is types.FunctionType and answer.__name__.isidentifier():
         return answer.__name__[:60]
@@ -443,7 +469,7 @@ def name_of(answer: object) -> str:
 
 def filename_of(answer: object) -> str:
     """Return where a learner's function was written."""
-    if type(answer) is FunctionElsewhere:
+    if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.filename
     return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
 

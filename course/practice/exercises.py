@@ -299,3 +299,39 @@ def find(name: object) -> Exercise:
     elif known:
         problem += f"; there are exercises of the chapters {', '.join(sorted({each[:2] for each in known}))}"
     raise UnknownExerciseError(problem)
+
+
+def remembered(name: str, title: object = None) -> Exercise | None:
+    """Return the exercise that a line of the journal means, which an earlier version of the course may have written.
+
+    An exercise that got another number is known by its title; one that got another title, by its number.
+
+    Parameters
+    ----------
+    name : str
+        Its name then.
+    title : str, optional
+        Its title then.
+
+    Returns
+    -------
+    Exercise or None
+        None when the course has it no longer.
+
+    Examples
+    --------
+    >>> remembered("05.1", "Work, span, parallelism").id, remembered("05.1", "A title of long ago").id
+    ('05.2', '05.1')
+    >>> remembered("05.99") is None
+    True
+    """
+    try:
+        name = normalise(name)
+    except ValueError:
+        return None
+    exercises = exercises_of(int(name[:2]))
+    same_name = next((each for each in exercises if each.id == name), None)
+    if title is None or (same_name is not None and same_name.title == title):
+        return same_name
+    same_title = [each for each in exercises if each.title == title]
+    return same_title[0] if len(same_title) == 1 else same_name

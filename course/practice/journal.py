@@ -13,9 +13,15 @@ from typing import Any
 from course.home import state_file
 
 FILE = "practice.jsonl"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOT_SAVED = "this is not remembered: the course's folder cannot be written (set COURSE_HOME to one that can)"
 
 _unsaved: list[dict[str, Any]] = []
+
+
+def now() -> datetime:
+    """Return the time, which tests replace."""
+    return datetime.now(UTC)
 
 
 def remember(event: str, name: str, **details: Any) -> str | None:
@@ -24,12 +30,12 @@ def remember(event: str, name: str, **details: Any) -> str | None:
     Parameters
     ----------
     event : str
-        ``check``, ``hint`` or ``predict``.
+        ``check``, ``hint``, ``predict``, ``outcome`` or ``review``.
     name : str
         The exercise or prediction.
     """
-    entry = {"event": event, "name": name, **details}
-    line = json.dumps({**entry, "at": datetime.now(UTC).isoformat(timespec="seconds")}, ensure_ascii=False)
+    entry = {"event": event, "name": name, **details, "at": now().isoformat(timespec="seconds")}
+    line = json.dumps(entry, ensure_ascii=False)
     try:
         path = state_file(FILE)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +67,7 @@ def events(event: str | None = None, name: str | None = None) -> list[dict[str, 
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:  # an empty or damaged line
+        except (ValueError, RecursionError):  # an empty or damaged line
             continue
         if isinstance(entry, dict) and isinstance(entry.get("name"), str):
             found.append(entry)
@@ -71,3 +77,29 @@ def events(event: str | None = None, name: str | None = None) -> list[dict[str, 
         for each in found
         if (event is None or each.get("event") == event) and (name is None or each["name"] == name)
     ]
+
+
+def history() -> list[tuple[datetime, dict[str, Any]]]:
+    """Return what was remembered, oldest first, each with its time.
+
+    A time that cannot be true (none, damaged, in the future) counts as that of the line before.
+
+    Examples
+    --------
+    >>> isinstance(history(), list)
+    True
+    """
+    found, latest, last = [], now(), LONG_AGO
+    for entry in events():
+        last = _moment(entry.get("at"), latest) or last
+        found.append((last, entry))
+    return found
+
+
+def _moment(text: object, latest: datetime) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)  # type: ignore[arg-type]
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return moment if LONG_AGO <= moment <= latest else None

@@ -96,7 +96,7 @@ class Prediction:
                 state.value = "Choose an answer first." if self.choices else "Type a number first."
                 return
             try:
-                self.commit(entry.value if self.choices else _number(entry.value))
+                self.commit(entry.value if self.choices else number(entry.value))
             except ValueError as error:
                 state.value = html.escape(str(error))
                 return
@@ -110,8 +110,19 @@ class Prediction:
         return w.VBox([question, entry, button, state])
 
 
-def _number(text: str) -> float:
-    """Return the number that was typed, with a point or a comma."""
+def number(text: str) -> float:
+    """Return the number that was typed, with a point or a comma.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+
+    Examples
+    --------
+    >>> number(" 1,5 ")
+    1.5
+    """
     try:
         return float(text.strip().replace(",", "."))
     except ValueError:
@@ -204,7 +215,7 @@ class Predict:
           ( ) one fast server
           ( ) two slow ones
         """
-        name = _name(name)
+        name = prediction_name(name)
         options = tuple(choices or ())
         if bool(options) == number:
             raise ValueError(f"prediction {name}: give either choices=[…] or number=True")
@@ -235,28 +246,60 @@ class Predict:
         ValueError
             The prediction was not asked in this notebook, or the outcome is none of its choices.
         """
-        name = _name(name)
+        name = prediction_name(name)
         asked = _asked.get(name)
         if asked is None:
             known = ", ".join(_asked) or "none"
             raise ValueError(f"prediction {name} was not asked in this notebook (asked: {known}); run its cell first")
         if asked.choices and value not in asked.choices:
             raise ValueError(f"prediction {name}: the outcome {value!r} is none of {', '.join(asked.choices)}")
+        value, unit = value if isinstance(value, str) else float(value), unit or asked.unit
         given = asked.answer
-        right: bool | None = None
-        if given is not None:
-            if asked.choices:
-                right = given == value
-            else:
-                right = abs(float(given) - float(value)) <= tolerance * abs(float(value))
-        value = value if isinstance(value, str) else float(value)
-        return Outcome(name, asked.question, given, value, unit or asked.unit, right, reason)
+        right = None if given is None else is_right(given, value, tolerance)
+        if right is not None:
+            _remember(name, asked, value=value, tolerance=float(tolerance), unit=unit, reason=reason, right=right)
+        return Outcome(name, asked.question, given, value, unit, right, reason)
 
     def __repr__(self) -> str:
         return 'predict("12.P1", question, choices=[…])'
 
 
-def _name(name: str) -> str:
+def is_right(answer: str | float, value: str | float, tolerance: float) -> bool:
+    """Whether an answer is what came out: the same choice, or a number within a relative tolerance.
+
+    Examples
+    --------
+    >>> is_right(1.05, 1.0, 0.1), is_right(1.2, 1.0, 0.1), is_right("never", "never", 0.1)
+    (True, False, True)
+    """
+    if isinstance(answer, str) or isinstance(value, str):
+        return answer == value
+    return abs(answer - value) <= tolerance * abs(value)
+
+
+def _remember(name: str, asked: Prediction, **found: Any) -> None:
+    """Keep question and outcome, from which a review asks again. A chapter that is run again says nothing new."""
+    entry = {"question": asked.question, "choices": list(asked.choices), **found}
+    before = journal.events("outcome", name)
+    # What was measured, and said of it, differs from run to run.
+    same = ["question", "choices", "unit", "tolerance", "right"] + (["value"] if asked.choices else [])
+    if not before or any(before[-1].get(key) != entry[key] for key in same):
+        journal.remember("outcome", name, **entry)
+
+
+def prediction_name(name: str) -> str:
+    """Return the name of a prediction with two digits for the chapter.
+
+    Raises
+    ------
+    ValueError
+        It is no such name.
+
+    Examples
+    --------
+    >>> prediction_name("5.P1")
+    '05.P1'
+    """
     name = normalise(name)
     if not re.fullmatch(r"\d\d\.P\d+", name):
         raise ValueError(f'a prediction is named as in "12.P1"; given was {name!r}')

@@ -6,17 +6,15 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
+from course.datafiles import notebooks_folder
 from course.reference.search import Entry, SearchBox
 from course.syllabus import chapters
 
 QUESTIONS = 25
-_PACKAGE = Path(__file__).parents[1]
-_PLACES = (_PACKAGE / "_notebooks", _PACKAGE.parent / "notebooks")
 _HEAD = re.compile(r'<a id="([\w-]+)"></a>\n\n### (.+)\n\n(.+)\Z', re.DOTALL)
 
 
@@ -94,10 +92,7 @@ def questions() -> tuple[Question, ...]:
         The notebook is neither in the checkout nor in the package.
     """
     file = next(chapter.file for chapter in chapters() if chapter.number == QUESTIONS)
-    for place in _PLACES:
-        if (place / file).is_file():
-            return read_questions(nbformat.read(place / file, as_version=4))
-    raise FileNotFoundError(f"{file} is missing (looked in {' and '.join(map(str, _PLACES))}); reinstall the course")
+    return read_questions(nbformat.read(notebooks_folder() / file, as_version=4))
 
 
 def question_index() -> str:

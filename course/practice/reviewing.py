@@ -1,0 +1,333 @@
+"""``review``: asks again what was wrong, when it is due."""
+
+from __future__ import annotations
+
+import html
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Any
+
+from course.datafiles import notebooks_folder
+from course.practice import journal
+from course.practice.cards import Asked, Card, cards, takes_words, today
+from course.practice.checking import CheckResult, check
+from course.practice.exercises import Exercise
+from course.practice.pages import exercise_page, link
+from course.practice.predictions import Outcome, is_right, number
+
+FEWEST, MOST = 3, 10
+"""So many questions a review may have; fewer when fewer are due."""
+QUESTIONS = 5
+EXERCISES = 1
+"""So many exercises, besides, to be written anew: one takes as long as all the questions."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question of the review, whose answer is a choice or a number.
+
+    Attributes
+    ----------
+    card : Card
+    text : str
+        The question, in Markdown.
+    choices : tuple of str
+        Empty when the answer is a number.
+    unit : str
+    """
+
+    card: Card
+    text: str
+    choices: tuple[str, ...]
+    unit: str
+
+    def answer(self, typed: str) -> CheckResult | Outcome:
+        """Judge what was typed or chosen, by the same check as ever, and remember it.
+
+        Raises
+        ------
+        ValueError
+            It is none of the choices, or no number. Nothing is remembered then.
+        """
+        given = self._parse(typed)
+        card = self.card
+        if isinstance(card.of, Exercise):
+            result = check(card.name, given)
+            journal.remember("review", card.name, title=card.title, right=result.passed)
+            return result
+        asked = card.of
+        right = is_right(given, asked.value, asked.tolerance)
+        journal.remember("review", card.name, question=asked.question, answer=given, right=right)
+        return Outcome(card.name, "", given, asked.value, asked.unit, right, asked.reason)
+
+    def _parse(self, typed: str) -> str | float:
+        if not self.choices:
+            return number(typed)
+        plain = "".join(typed.split()).casefold()
+        for choice in self.choices:
+            if "".join(choice.split()).casefold() == plain:
+                return choice
+        letters = dict(zip("abcdefghijklmnopqrstuvwxyz", self.choices, strict=False))
+        if plain not in letters:
+            raise ValueError(
+                f"{typed.strip()!r} is none of the choices; type a letter, a to {list(letters)[-1]}, or one whole"
+            )
+        return letters[plain]
+
+
+def was_right(judged: CheckResult | Outcome) -> bool:
+    """Whether an answer to a question of the review was right."""
+    return judged.passed if isinstance(judged, CheckResult) else bool(judged.right)
+
+
+@dataclass
+class Review:
+    """What to do again now. In a notebook it asks; elsewhere it lists.
+
+    Attributes
+    ----------
+    questions : tuple of Question
+        To be answered by a choice or a number.
+    exercises : tuple of Card
+        Exercises to be opened and written anew; their next ``check`` counts.
+    later : int
+        How many more are due.
+    upcoming : date or None
+        The next day after today on which something is due.
+    """
+
+    questions: tuple[Question, ...]
+    exercises: tuple[Card, ...]
+    later: int
+    upcoming: date | None
+    _right: list[bool] = field(default_factory=list)
+
+    @property
+    def minutes(self) -> int:
+        """How long it takes."""
+        return sum(each.card.minutes for each in self.questions) + sum(each.minutes for each in self.exercises)
+
+    def head(self) -> str:
+        """Say in a line what is due."""
+        if not self.questions and not self.exercises:
+            when = f" The next is due on {self.upcoming:%Y-%m-%d}." if self.upcoming else ""
+            return f"Nothing is due for review.{when}"
+        asked, opened = _count(len(self.questions), "question"), _count(len(self.exercises), "exercise")
+        what = " and ".join(each for each in (asked, f"{opened} to write anew" if opened else "") if each)
+        later = f"; {self.later} more due" if self.later else ""
+        return f"Review: {what}, {self.minutes} min{later}."
+
+    def exercise_lines(self) -> list[str]:
+        """Return what is to be opened, a line each."""
+        return [f"{each.name} · {each.title} · {each.minutes} min: {each.file}" for each in self.exercises]
+
+    def __repr__(self) -> str:
+        lines = [self.head()]
+        lines += [f"  {each.card.name} · {each.card.title} · {each.card.minutes} min" for each in self.questions]
+        lines += [f"  write anew: {line}" for line in self.exercise_lines()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f"<li>{html.escape(f'{each.card.name} · {each.card.title} · {each.card.minutes} min')}</li>"
+            for each in self.questions
+        )
+        return f"<div><b>{html.escape(self.head())}</b><ul>{items}</ul>{self._exercises_html()}</div>"
+
+    def _exercises_html(self) -> str:
+        if not self.exercises:
+            return ""
+        items = "".join(
+            f"<li>{link(each.file, f'{each.name} · {each.title}')} · {each.minutes} min</li>" for each in self.exercises
+        )
+        return f"<div>{html.escape(WRITE_ANEW)}<ul>{items}</ul></div>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        view = (self.widget()._repr_mimebundle_() or {}) if self.questions else {}
+        return {**view, "text/html": self._repr_html_(), "text/plain": repr(self)}
+
+    def widget(self) -> Any:
+        """Return the widget: one question after the other, each judged at once; then the exercises to open."""
+        import ipywidgets as w
+
+        head, text, verdict = w.HTML(f"<b>{html.escape(self.head())}</b>"), w.Output(), w.Output()
+        entry, buttons = w.VBox(), w.HBox()
+        end = w.HTML()
+
+        def ask(k: int) -> None:
+            verdict.outputs = ()
+            if k == len(self.questions):
+                text.outputs, entry.children, buttons.children = (), (), ()
+                end.value = f"<b>{html.escape(self.summary())}</b>{self._exercises_html()}"
+                return
+            question = self.questions[k]
+            text.outputs = (_shown(f"**{k + 1} of {len(self.questions)}** · {question.text}"),)
+            if question.choices:
+                field: Any = w.RadioButtons(options=list(question.choices), value=None, layout=w.Layout(width="auto"))
+            else:
+                field = w.Text(placeholder="a number", description=question.unit and f"[{question.unit}]")
+            give, skip = w.Button(description="That is my answer"), w.Button(description="Later")
+            entry.children, buttons.children = (field,), (give, skip)
+
+            def judge(_: Any) -> None:
+                try:
+                    judged = question.answer(field.value or "")
+                except ValueError as error:
+                    verdict.outputs = (_shown(f"*{error}*" if field.value else "*Give an answer first.*"),)
+                    return
+                self.note(judged)
+                field.disabled = True
+                verdict.outputs = (_shown(repr(judged), judged._repr_html_()),)
+                go_on = w.Button(description="Go on")
+                go_on.on_click(lambda _: ask(k + 1))
+                buttons.children = (go_on,)
+
+            give.on_click(judge)
+            skip.on_click(lambda _: ask(k + 1))
+
+        ask(0)
+        return w.VBox([head, text, entry, buttons, verdict, end])
+
+    def note(self, judged: CheckResult | Outcome) -> None:
+        """Count an answer, for `summary`."""
+        self._right.append(was_right(judged))
+
+    def summary(self) -> str:
+        """Say how it went, in a sentence or two."""
+        if not self._right:
+            return "No answer was given; all stays due."
+        wrong = len(self._right) - sum(self._right)
+        again = f" {'It comes' if wrong == 1 else 'They come'} again tomorrow." if wrong else ""
+        return f"{sum(self._right)} of {len(self._right)} right.{again}"
+
+
+WRITE_ANEW = (
+    "Open these and write the answer anew, without looking at the old one (course reset gives the page afresh and keeps"
+    " yours). The next check of each counts."
+)
+
+
+def review(questions: int = QUESTIONS, *, seed: int | None = None) -> Review:
+    """Ask again what was wrong and is due, a few questions at a time.
+
+    A prediction that did not come out, or an exercise that was wrong, is asked again after 1 day and then, as long as
+    it is right, after 2, 4, 8 and 16 more (Leitner's box); what is wrong again begins anew. In a notebook the questions
+    appear as widgets; ``course review`` asks in a terminal.
+
+    Parameters
+    ----------
+    questions : int
+        At most so many, 3 to 10. Those that were wrong last come first.
+    seed : int, optional
+        Decides which come first among equals, and in which order. By default another each day.
+
+    Returns
+    -------
+    Review
+
+    Raises
+    ------
+    ValueError
+        `questions` is no whole number from 3 to 10.
+
+    Examples
+    --------
+    >>> review().questions  # nothing was wrong yet
+    ()
+    """
+    if type(questions) is not int or not FEWEST <= questions <= MOST:
+        raise ValueError(f"questions is {questions!r}; it must be a whole number from {FEWEST} to {MOST}")
+    found = select(cards(), today(), questions, seed)
+    for card in found.exercises:
+        if not card.opened:
+            journal.remember("review", card.name, title=card.title, opened=True)
+    return found
+
+
+def select(cards: Sequence[Card], day: date, questions: int = QUESTIONS, seed: int | None = None) -> Review:
+    """Return what `review` asks on a day, without remembering that anything was set.
+
+    Examples
+    --------
+    >>> select([], date(2027, 3, 1)).later
+    0
+    """
+    in_turn = _in_turn([card for card in cards if card.place.is_due(day)], day.toordinal() if seed is None else seed)
+    asked: list[Question] = []
+    exercises: list[Card] = []
+    for card in in_turn:
+        question = question_of(card)
+        if question is not None and len(asked) < questions:
+            asked.append(question)
+        elif question is None and len(exercises) < EXERCISES:
+            exercises.append(card)
+    later = len(in_turn) - len(asked) - len(exercises)
+    upcoming = min((card.place.due for card in cards if card.place.due and card.place.due > day), default=None)
+    return Review(tuple(asked), tuple(exercises), later, upcoming)
+
+
+def _in_turn(due: Sequence[Card], seed: int) -> list[Card]:
+    """Return cards in the order in which they are asked: the lower compartments first, by lot within one."""
+    order = sorted(due, key=lambda card: card.name)
+    random.Random(seed).shuffle(order)
+    return sorted(order, key=lambda card: card.place.box)
+
+
+def question_of(card: Card) -> Question | None:
+    """Return a card as a question; None when its exercise has to be opened: its answer or its question is code."""
+    if isinstance(card.of, Asked):
+        return Question(card, f"({card.name}) {card.of.question}", card.of.choices, card.of.unit)
+    text = exercise_text(card.of) if takes_words(card.of) else None
+    return None if text is None else Question(card, text, tuple(card.of.choices or ()), "")
+
+
+def exercise_text(exercise: Exercise) -> str | None:
+    """Return what an exercise asks, in Markdown, from the page as it came; None when there is code or a figure in it.
+
+    Examples
+    --------
+    >>> from course.practice.exercises import find
+    >>> exercise_text(find("16.1")).splitlines()[0]
+    '**16.1 · How many users are slow? · 1 point · 3 min**'
+    """
+    found: list[str] = []
+    for kind, is_answer, source in _cells(exercise.chapter):
+        if source.startswith(f"### {exercise.id} "):
+            found = [re.sub(r"\A### (.*)", r"**\1**", source)]
+        elif found and is_answer:
+            return "\n\n".join(found)
+        elif found and (kind != "markdown" or "![" in source):
+            return None
+        elif found:
+            found.append(source)
+    return None
+
+
+@cache
+def _cells(chapter: int) -> tuple[tuple[str, bool, str], ...]:
+    """Return the cells of a chapter's exercises: the kind, whether it is for an answer, and the text of each."""
+    import nbformat
+
+    file = exercise_page(chapter)
+    try:
+        path = notebooks_folder() / file
+        notebook = nbformat.read(path, as_version=4) if file else None
+    except (OSError, ValueError):
+        return ()
+    if notebook is None:
+        return ()
+    return tuple((cell.cell_type, "solution" in cell.metadata.get("tags", []), cell.source) for cell in notebook.cells)
+
+
+def _shown(text: str, page: str | None = None) -> dict[str, Any]:
+    """Return an output as a widget holds it."""
+    data = {"text/plain": text, **({"text/markdown": text} if page is None else {"text/html": page})}
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}" if count else ""
