@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 import course
-from course.cli import assignment, check, diagnose, lab, record, reset, run, warmup, whatif
+from course.cli import assignment, check, cluster, diagnose, lab, record, reset, run, warmup, whatif
 from course.cli.errors import CommandError
 
-COMMANDS = (lab, check, run, reset, warmup, record, diagnose, whatif, assignment)
+COMMANDS = (lab, check, run, reset, warmup, record, diagnose, whatif, assignment, cluster)
 
 
 def parser() -> argparse.ArgumentParser:
