@@ -283,13 +283,13 @@ def join(arguments: argparse.Namespace) -> int:
 
     settle()
     text = " ".join(arguments.line)
-    if len(arguments.line) == 1 and not text.startswith("tls://"):
+    if "tls://" not in text:
         try:
             text = Path(text).expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             raise CommandError(f"{text!r} is no line of `course cluster serve`, and no file that holds one") from None
     try:
-        invitation = Invitation.from_line(text[max(0, text.find("tls://")) :])
+        invitation = Invitation.from_line(text)
         print(f"Looking for the class cluster at {invitation.address} ...", flush=True)
         seen = look(invitation)
     except (ValueError, OSError) as error:
@@ -333,7 +333,7 @@ def _known(arguments: argparse.Namespace) -> Invitation:
     file = _class_folder(arguments) / "cluster" / "join.txt"
     invitation = None if arguments.folder else kept()
     if invitation is None and file.is_file():
-        invitation = Invitation.from_line(file.read_text(encoding="utf-8").removeprefix("course cluster join"))
+        invitation = Invitation.from_line(file.read_text(encoding="utf-8"))
     if invitation is None:
         raise CommandError(
             f"you have joined no class cluster, and there is none in {file.parent}: students join with "

@@ -70,7 +70,7 @@ class Invitation:
 
     @classmethod
     def from_line(cls, line: str) -> Invitation:
-        """Read a line; white space in it is left out, for some programs break long lines.
+        """Read a line, also with what comes before it; white space is left out, for some programs break long lines.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Invitation:
             If it is not such a line, or not the whole of it.
         """
         whole = "this is not a whole line of `course cluster serve`"
-        text = "".join(line.split())
+        text = "".join(line[max(0, line.find("tls://")) :].split())
         match = re.fullmatch(r"(tls://[^/]+:\d+)/([\w-]+)", text, flags=re.ASCII)
         if match is None:
             raise ValueError(f"{whole}: it begins with tls:// and has the address, a slash and some 700 characters")
