@@ -7,6 +7,7 @@ import contextlib
 import errno
 import ipaddress
 import os
+import re
 import signal
 import socket
 import time
@@ -62,7 +63,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     step.add_argument("--port", type=_port, default=PORT, help=f"({PORT}); 0 takes a free one")
     step.add_argument(
-        "--contact", metavar="NAME", help="the name or address by which students' machines find this one (--host's)"
+        "--contact",
+        type=_name,
+        metavar="NAME",
+        help="the name or address by which students' machines find this one (--host's)",
     )
     step.add_argument("--workers", type=_count, metavar="N", help="processes (as many as cores)")
     step.add_argument("--threads", type=_count, default=1, metavar="N", help="tasks at a time in each (1)")
@@ -100,6 +104,12 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 to 65535")
     return int(text)
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*|\[[\da-fA-F:.]+\]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no machine; write a name, an address, or [an IPv6 address]")
+    return text
 
 
 def _count(text: str) -> int:
@@ -246,9 +256,8 @@ def _announcement(running: SharedCluster, address: str, line: str, file: Path, c
     ]
     if _is_loopback(running.scheduler_address):
         parts.append(f"Only this machine can reach it. For a network: {_addresses_hint()}.")
-    if link := running.dashboard_link if running.scheduler.http_server else "":
-        parts.append(f"Dashboard, on this machine only: {link}")
-    return "\n".join([*parts, "Ctrl-C ends it."])
+    parts += [f"Dashboard, on this machine only: {running.dashboard_link}", "Ctrl-C ends it."]
+    return "\n".join(parts)
 
 
 def _counted(number: int, what: str) -> str:

@@ -49,6 +49,12 @@ class SharedCluster(SpecCluster):
         return int(self.scheduler_address.rpartition(":")[2])
 
     @property
+    def dashboard_link(self) -> str:
+        """Where the dashboard is, on this machine; empty without one. (Dask would name the scheduler's host.)"""
+        port = self.scheduler_info["services"].get("dashboard")
+        return f"http://{LOOPBACK}:{port}/status" if port else ""
+
+    @property
     def runs(self) -> bool:
         """Whether the scheduler still runs: a client may have shut it down, or nobody used it for too long."""
         return self.scheduler.status == Status.running

@@ -215,7 +215,8 @@ def test_who_has_no_certificate_is_refused(server, home):
     with socket.create_connection((host, int(port)), timeout=5) as plain:
         plain.settimeout(5)
         try:
-            heard = repr(anybody.wrap_socket(plain).recv(100))
+            with anybody.wrap_socket(plain) as wrapped:
+                heard = repr(wrapped.recv(100))
         except ssl.SSLError as error:
             heard = str(error)
         except ConnectionError:
@@ -243,7 +244,7 @@ def test_with_a_students_certificate_nobody_can_pose_as_the_scheduler(server):
             def answer() -> None:
                 try:
                     listens["ssl_context"].wrap_socket(there, server_side=True).close()
-                except OSError:
+                except OSError:  # the other side hung up
                     there.close()
 
             thread = threading.Thread(target=answer)
