@@ -96,4 +96,4 @@ setup:
 		"$(PYTHON)" -m venv --clear .venv && pwd > .venv/folder || exit 1; \
 	fi; \
 	echo 'Installing the course into .venv (once; a few minutes) ...'; \
-	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book]' && stamp > .venv/installed
+	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book,hub]' && stamp > .venv/installed

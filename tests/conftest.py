@@ -13,6 +13,7 @@ from hypothesis import settings
 _HOME = tempfile.TemporaryDirectory(prefix="course-tests-", ignore_cleanup_errors=True)
 os.environ["COURSE_HOME"] = _HOME.name
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.pop("COURSE_CLUSTER", None)  # a hub's; tests have clusters of their own
 
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("course")

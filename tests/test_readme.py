@@ -61,5 +61,5 @@ def test_its_lines_are_commands():
     lines = re.findall(r"^    course (.*)$", README, re.MULTILINE)
     assert [parser().parse_args(shlex.split(line, comments=True)).run.__module__ for line in lines] == [
         f"course.cli.{name}"
-        for name in ("record", "diagnose", "whatif", "whatif", "diagnose", *["assignment"] * 5, "blank")
+        for name in ("record", "diagnose", "whatif", "whatif", "diagnose", *["assignment"] * 5, "blank", "cluster")
     ]

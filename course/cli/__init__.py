@@ -13,10 +13,24 @@ import sys
 from collections.abc import Sequence
 
 import course
-from course.cli import assignment, blank, check, diagnose, lab, next_steps, record, reset, review, run, warmup, whatif
+from course.cli import (
+    assignment,
+    blank,
+    check,
+    cluster,
+    diagnose,
+    lab,
+    next_steps,
+    record,
+    reset,
+    review,
+    run,
+    warmup,
+    whatif,
+)
 from course.cli.errors import CommandError
 
-COMMANDS = (lab, check, run, reset, next_steps, review, warmup, record, diagnose, whatif, assignment, blank)
+COMMANDS = (lab, check, run, reset, next_steps, review, warmup, record, diagnose, whatif, assignment, blank, cluster)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Start a Dask cluster, or join the one that Dask's configuration names."""
+"""Start a Dask cluster, or join the one that Dask's configuration or the learner's invitation names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from distributed.system import MEMORY_LIMIT
 
 from course.domain import scalar
 from course.measure import plugins
+from course.measure.invitation import kept
 from course.measure.recording import _by_value
 
 # A worker process that has not reported within this time (seconds) counts as not startable.
@@ -101,7 +102,9 @@ def cluster(
     Dask's own settings decide which cluster: where they name one (``DASK_SCHEDULER_ADDRESS``,
     ``DASK_SCHEDULER_FILE``, or ``scheduler-address`` and ``scheduler-file`` in a configuration file) the
     client joins it, and `workers`, `threads`, `processes`, `config` and `options` say nothing about it. It is
-    left running. Otherwise a local cluster is started on the loopback device, on free ports.
+    left running. Otherwise it joins, in the same way, the class cluster that the learner has joined with
+    ``course cluster join`` (or that ``COURSE_CLUSTER`` names). Otherwise a local cluster is started on the loopback
+    device, on free ports.
 
     Whatever way the block ends (also by an exception or Ctrl-C), the processes, the settings and the spill
     folder of a local cluster end with it. When the process itself is killed outright, the workers notice
@@ -120,7 +123,7 @@ def cluster(
     dashboard : bool
         Whether to serve Dask's dashboard, on the loopback device.
     local : bool
-        Start a local cluster even if Dask's configuration names another.
+        Start a local cluster even if another one is named or joined.
     config : mapping, optional
         Dask settings that hold inside the block only, for example
         ``{"distributed.scheduler.worker-saturation": 1.0}``.
@@ -143,7 +146,7 @@ def cluster(
     ValueError
         If `workers` or `threads` is not a whole number of at least 1; if `start_delay` is negative, or not below 60 s.
     OSError
-        If the cluster that the configuration names does not answer.
+        If the cluster that the configuration or the learner's invitation names does not answer.
     TimeoutError
         If the scheduler's file that it names does not appear in time.
 
@@ -165,7 +168,10 @@ def cluster(
     start_delay = scalar("start_delay", start_delay, low=0, high=START_TIMEOUT)
     with dask.config.set(config or {}):
         if not local and _configured():
-            with _joined() as client:
+            with _joined(lambda: Client(scheduler_file=_scheduler_file())) as client:
+                yield client
+        elif not local and (invitation := kept()):
+            with _joined(invitation.client) as client:
                 yield client
         else:
             with _local(workers, threads, processes, dashboard, start_delay, worker_log, options) as client:
@@ -186,10 +192,10 @@ def _configured() -> bool:
 
 
 @contextlib.contextmanager
-def _joined() -> Iterator[Client]:
+def _joined(connect: Callable[[], Client]) -> Iterator[Client]:
     # Joining makes a scratch folder too.
     with _spill_folder() as folder, _unchanged_environment(), dask.config.set({"temporary-directory": str(folder)}):  # noqa: SIM117
-        with Client(scheduler_file=_scheduler_file()) as client:
+        with connect() as client:
             info = client.scheduler_info(n_workers=-1)["workers"].values()
             slots = sum(worker["nthreads"] for worker in info)
             print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
