@@ -28,13 +28,14 @@ IN_PAIRS := -p tests.conftest -n logical --maxprocesses 2 --dist loadfile --no-l
 	notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions $(SENSITIVE:%=--ignore=%)
 ALONE := $(SENSITIVE) tests/measured tests/browser/test_whole_chapter.py
 
-.PHONY: help lab check test quick bench fidelity notebooks book setup clean
+.PHONY: help lab check test quick drill bench fidelity notebooks book setup clean
 
 help:
 	@echo 'make lab         the course in JupyterLab, in your own copy of the notebooks'
 	@echo 'make check       is this machine ready?'
 	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
 	@echo 'make quick       the same without notebooks, browser and whatever measures (3 minutes)'
+	@echo 'make drill       what the course must stand: other hosts, no network, a fresh machine … (hours; ARGS names some)'
 	@echo 'make bench       the benchmarks: ours against a peer'
 	@echo 'make fidelity    whatif, and the simulated Dask, against the real one on this machine (20 minutes)'
 	@echo 'make book        the course as web pages, to be read without Python: build/book/index.html'
@@ -56,6 +57,9 @@ test: setup
 quick: setup
 	@"$(RUN)" -m ruff check course tests
 	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) --ignore=tests/browser $(ARGS)
+
+drill: setup
+	@"$(RUN)" -m tests.drill $(ARGS)
 
 bench: setup
 	@"$(RUN)" tests/bench $(ARGS)
