@@ -7,10 +7,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	echo "$$python"; break; fi; done)
 ARGS ?=
 
+# Where everything is installed; for a folder that cannot be written, somewhere else: COURSE_VENV=~/course-env make lab
+COURSE_VENV ?= .venv
+
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(COURSE_VENV)/Scripts
 else
-BIN := .venv/bin
+BIN := $(COURSE_VENV)/bin
 endif
 RUN := $(BIN)/python
 
@@ -85,9 +88,9 @@ clean:
 setup:
 	@stamp() { cat constraints.txt && sed '/^\[tool\.pytest/,$$d' pyproject.toml; }; \
 	asked='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))'; \
-	if "$(RUN)" -c '' 2>/dev/null && pwd | cmp -s - .venv/folder \
+	if "$(RUN)" -c '' 2>/dev/null && pwd | cmp -s - "$(COURSE_VENV)/folder" \
 		&& { [ -z "$$asked" ] || [ "$$("$$asked" -V)" = "$$("$(RUN)" -V)" ]; }; then \
-		if stamp | cmp -s - .venv/installed; then exit 0; fi; \
+		if stamp | cmp -s - "$(COURSE_VENV)/installed"; then exit 0; fi; \
 	else \
 		if [ -z "$(PYTHON)" ]; then \
 			echo 'No Python 3.11 or newer was found. Install one, or name it: PYTHON=/path/to/python3 make lab' >&2; \
@@ -97,7 +100,14 @@ setup:
 			echo '$(PYTHON) does not run, or is older than Python 3.11.' >&2; \
 			exit 1; \
 		fi; \
-		"$(PYTHON)" -m venv --clear .venv && pwd > .venv/folder || exit 1; \
+		if [ '$(COURSE_VENV)' != .venv ] && [ -n "$$(ls -A "$(COURSE_VENV)" 2>/dev/null)" ] \
+			&& [ ! -e "$(COURSE_VENV)/folder" ]; then \
+			echo '$(COURSE_VENV) holds something else, which would be lost. Name a new folder: COURSE_VENV=…' >&2; \
+			exit 1; \
+		fi; \
+		"$(PYTHON)" -m venv --clear "$(COURSE_VENV)" && pwd > "$(COURSE_VENV)/folder" || { \
+			echo '$(COURSE_VENV) could not be made here. If this folder may only be read, name another place:' \
+				'COURSE_VENV=$$HOME/course-env make lab' >&2; exit 1; }; \
 	fi; \
-	echo 'Installing the course into .venv (once; a few minutes) ...'; \
-	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book]' && stamp > .venv/installed
+	echo 'Installing the course into $(COURSE_VENV) (once; a few minutes) ...'; \
+	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book]' && stamp > "$(COURSE_VENV)/installed"

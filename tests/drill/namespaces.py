@@ -32,6 +32,12 @@ def enclosed(command: Sequence[str]) -> list[str]:
     return [_ENCLOSED[0], *(() if os.geteuid() == 0 else _AS_ROOT), *_ENCLOSED[1:], *_PRIVATE_RUN, *command]
 
 
+def cut_off(command: Sequence[str]) -> list[str]:
+    """Return the command line that runs a command where the loopback device is the only network."""
+    alone = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    return ["unshare", *(() if os.geteuid() == 0 else _AS_ROOT), "--net", *alone, *command]
+
+
 def why_not() -> str | None:
     """Return why no hosts can be made on this machine; None if they can."""
     if not sys.platform.startswith("linux"):
