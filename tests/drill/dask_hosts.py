@@ -1,9 +1,10 @@
-"""A Dask cluster over several hosts (`tests.drill.namespaces`): the scheduler on ``head``, a worker on each other one."""
+"""Dask over several hosts (`tests.drill.namespaces`): the scheduler on ``head``, workers on the others in turn."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,60 +19,63 @@ from distributed import Client
 from course import measure
 from tests.drill.namespaces import HEAD, on_host
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 90.0
 
 
 @contextlib.contextmanager
-def dask_cluster(
+def dask_hosts(
     at: Mapping[str, str], threads: Sequence[int], config: Mapping[str, Any] | None = None
 ) -> Iterator[Client]:
-    """Start a scheduler on ``head`` and workers on h1, h2, …; join them as a chapter does; end them with the block.
+    """Start a scheduler and workers, with the commands that one would type; join them as a chapter does.
 
     Parameters
     ----------
     at : mapping
-        Addresses of the hosts, from `tests.drill.namespaces.hosts`.
+        The hosts and their addresses, from `tests.drill.namespaces.hosts`.
     threads : sequence of int
         The threads of each worker: as many workers as there are numbers.
     config : mapping, optional
         Dask's settings, for scheduler, workers and client.
+
+    Yields
+    ------
+    distributed.Client
+        On ``head``. Scheduler and workers end with the block.
     """
     with tempfile.TemporaryDirectory(prefix="drill-hosts-") as folder, contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(config or {}))
         file = Path(folder) / "scheduler.json"
-        _start(stack, HEAD, at[HEAD], "scheduler", ["--port", "0", "--scheduler-file", str(file)])
+        begun = [_start(stack, HEAD, at, "scheduler", ["--port", "0", "--scheduler-file", str(file)])]
         until = time.monotonic() + START_TIMEOUT
         while (address := _address(file)) is None:
-            _in_time(until)
+            _wait_a_little(begun, until)
+        others = [host for host in at if host != HEAD]
         for number, each in enumerate(threads):
             options = [address, "--no-nanny", "--nthreads", str(each), "--name", str(number), "--memory-limit", "0"]
-            host = f"h{number + 1}"
-            _start(stack, host, at[host], "worker", [*options, "--local-directory", folder])
+            options += ["--local-directory", folder]
+            begun.append(_start(stack, others[number % len(others)], at, "worker", options))
         with Client(address, set_as_default=False) as client:
             while len(client.scheduler_info(n_workers=-1)["workers"]) < len(threads):
-                _in_time(until)
+                _wait_a_little(begun, until)
         with dask.config.set({"scheduler-address": address}), contextlib.redirect_stdout(sys.stderr):
             client = stack.enter_context(measure.cluster())
         yield client
 
 
-def _start(stack: contextlib.ExitStack, host: str, address: str, what: str, options: Sequence[str]) -> None:
+def _start(
+    stack: contextlib.ExitStack, host: str, at: Mapping[str, str], what: str, options: Sequence[str]
+) -> subprocess.Popen[bytes]:
     """Start one of Dask's processes on a host; the stack ends it."""
-    command = [sys.executable, "-m", "dask", what, "--host", address, "--no-dashboard"]
-    command += ["--dashboard-address", f"{address}:0", *options]
-    environment = dask.config.serialize(dask.config.config)
-    log = stack.enter_context(tempfile.TemporaryFile())
-    process = subprocess.Popen(
-        on_host(host, command), stdout=log, stderr=subprocess.STDOUT, env=_environment(environment)
-    )
+    command = [sys.executable, "-m", "dask", what, "--host", at[host], "--no-dashboard"]
+    command += ["--dashboard-address", f"{at[host]}:0", *options]
+    log = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    # The way in which Dask hands its settings to processes that it starts itself.
+    environment = {**os.environ, "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(dask.config.config)}
+    process = subprocess.Popen(on_host(host, command), stdout=log, stderr=subprocess.STDOUT, env=environment)
     stack.callback(process.wait)
     stack.callback(process.kill)
-
-
-def _environment(settings: str) -> dict[str, str]:
-    import os
-
-    return {**os.environ, "DASK_INTERNAL_INHERIT_CONFIG": settings}
+    process.log = log
+    return process
 
 
 def _address(file: Path) -> str | None:
@@ -82,7 +86,11 @@ def _address(file: Path) -> str | None:
         return None
 
 
-def _in_time(until: float) -> None:
+def _wait_a_little(processes: Sequence[subprocess.Popen[bytes]], until: float) -> None:
+    for process in processes:
+        if process.poll() is not None:
+            process.log.seek(0)
+            raise RuntimeError(f"one of Dask's processes ended: {process.log.read().decode()[-2000:]}")
     if time.monotonic() > until:
         raise TimeoutError(f"scheduler and workers did not start within {START_TIMEOUT:g} s")
     time.sleep(0.05)

@@ -36,9 +36,10 @@ NEWEST = 13  # of the 3.x that every dependency has a wheel for and that this wa
 _BECOME = """
 set -e
 [ -z "$OFFLINE" ] || ip link set lo up
-case "$1" in /root/*)
-    kept=$(mktemp -d); mount --bind "$1" "$kept"; mount -t tmpfs -o mode=755 tmpfs /root
+case "$1" in ~/*)
+    kept=$(mktemp -d); mount --bind "$1" "$kept"; mount -t tmpfs -o mode=755 tmpfs ~
     mkdir -p "$1"; mount --bind "$kept" "$1"; umount "$kept"; rmdir "$kept" ;;
+*)  mount -t tmpfs -o mode=700 tmpfs ~ ;;
 esac
 exec runuser -l "$2" -c "$3"
 """
@@ -108,15 +109,10 @@ def pythons() -> list[Path]:
     """Return the oldest Python that the course bears, and the newest, of those on this machine."""
     found = {}
     for minor in range(11, NEWEST + 1):
-        places = [shutil.which(f"python3.{minor}")] + sorted(
-            map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))
-        )
-        for place in filter(None, places):
-            real = subprocess.run(
-                [place, "-c", "import sys, venv, ensurepip; print(sys._base_executable)"],
-                capture_output=True,
-                text=True,
-            )
+        pyenv = sorted(map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")))
+        for place in filter(None, [shutil.which(f"python3.{minor}"), *pyenv]):
+            command = [place, "-c", "import sys, venv, ensurepip; print(sys._base_executable)"]
+            real = subprocess.run(command, capture_output=True, text=True)
             if real.returncode == 0:
                 found[minor] = Path(real.stdout.strip()).resolve()
     if not found:
