@@ -67,7 +67,7 @@ def steps(python: Path, user: str, home: Path, bundle: Path) -> Iterator[dict[st
     checkout = home / FOLDER
     select = os.environ.get("SELECT", "")
     start = f"{python} tests/drill/first_start.py PYTHON={python}"
-    again = "python3 tests/drill/first_start.py"  # what was made knows its Python
+    again = f"{python} tests/drill/first_start.py"
 
     def step(what: str, command: str, network: bool = True, fails: bool = False) -> dict[str, Any]:
         print(f"fresh: {version(python)}: {what} …", file=sys.stderr, flush=True)
@@ -96,13 +96,14 @@ def steps(python: Path, user: str, home: Path, bundle: Path) -> Iterator[dict[st
 def seen(output: str) -> str:
     """Return what a step showed, in a few words."""
     for line in output.splitlines():
-        if line.startswith('{"seconds"'):
+        if line.startswith('{"page"'):
             shown = json.loads(line)
-            return f"the page; {len(shown['folder'])} entries; 00 with {shown['welcome']} cells" * shown["page"]
+            return f"the page: {shown['page']}; {shown['entries']} entries; 00 with {shown['cells']} cells"
     counts = re.findall(r"^=* ?((?:\d+ \w+, )*\d+ (?:passed|skipped|failed|deselected|errors?)\b.*?) in ", output, re.M)
     if counts:
         return "; ".join(counts)
-    return (output.strip().splitlines() or ["nothing"])[-1][:120]
+    said = [line for line in output.strip().splitlines() if not line.startswith("make: ")]
+    return said[-1][:160] if said else "nothing"
 
 
 def pythons() -> list[Path]:
@@ -133,7 +134,9 @@ def account() -> Iterator[tuple[str, Path]]:
     try:
         yield user, Path(pwd.getpwnam(user).pw_dir)
     finally:
-        subprocess.run(["userdel", "--remove", user], check=True, capture_output=True)
+        subprocess.run(
+            ["userdel", "--force", "--remove", user], check=True, capture_output=True
+        )  # though its processes still end
 
 
 def as_account(user: str, command: str, python: Path, network: bool = True) -> subprocess.CompletedProcess[str]:
