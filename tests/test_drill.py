@@ -8,7 +8,7 @@ import types
 import pytest
 
 from tests.drill import Skipped
-from tests.drill.__main__ import main, names, run, table
+from tests.drill.__main__ import drill, main, names, table
 
 
 def test_each_drill_is_found_by_its_name():
@@ -25,7 +25,7 @@ def test_a_table_has_the_columns_of_all_rows_and_the_verdict_last():
     ]
 
 
-def drill(monkeypatch: pytest.MonkeyPatch, result: list | Exception) -> bool:
+def toy(monkeypatch: pytest.MonkeyPatch, result: list | Exception) -> bool:
     def run_it() -> list:
         if isinstance(result, Exception):
             raise result
@@ -34,14 +34,14 @@ def drill(monkeypatch: pytest.MonkeyPatch, result: list | Exception) -> bool:
     module = types.ModuleType("tests.drill.toy")
     module.run = run_it
     monkeypatch.setitem(sys.modules, "tests.drill.toy", module)
-    return run("toy")
+    return drill("toy")
 
 
 def test_a_row_that_is_not_ok_or_an_exception_fails_and_what_is_skipped_does_not(monkeypatch, capsys):
-    assert drill(monkeypatch, [{"ok": True}, {"ok": None}])
-    assert not drill(monkeypatch, [{"ok": True}, {"ok": False}])
-    assert not drill(monkeypatch, ValueError("no"))
-    assert drill(monkeypatch, Skipped("no wheels"))
+    assert toy(monkeypatch, [{"ok": True}, {"ok": None}])
+    assert not toy(monkeypatch, [{"ok": True}, {"ok": False}])
+    assert not toy(monkeypatch, ValueError("no"))
+    assert toy(monkeypatch, Skipped("no wheels"))
     assert "skipped: no wheels" in capsys.readouterr().out
 
 

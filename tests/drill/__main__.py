@@ -2,7 +2,8 @@
 
     python -m tests.drill [NAME…]        (make drill)
 
-A drill is a module of this folder that has ``run() -> list[dict]``; what else is here helps them. Each dict is a row of
+A drill is a module of this folder that has ``run() -> list[dict]`` (it may have settings, with defaults); what else is
+here helps them. Each dict is a row of
 its table, with whatever columns it has; the column ``ok`` is True where what had to hold did, False where it did not,
 None where the row only tells. A drill that cannot run here raises `tests.drill.Skipped` with the reason. Exit status 1
 when a row is not ok, or a drill fails.
@@ -27,7 +28,7 @@ VERDICT = {True: "ok", False: "BROKEN", None: ""}
 def names() -> list[str]:
     """Return the names of the drills."""
     modules = sorted(Path(__file__).parent.glob("*.py"))
-    return [module.stem for module in modules if "\ndef run()" in module.read_text(encoding="utf-8")]
+    return [module.stem for module in modules if "\ndef run(" in module.read_text(encoding="utf-8")]
 
 
 def figure(value: Any) -> str:
@@ -53,7 +54,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def run(name: str) -> bool:
+def drill(name: str) -> bool:
     """Run one drill and print its table; tell whether all of it holds."""
     print(f"{name} …", file=sys.stderr, flush=True)
     begun = time.monotonic()
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.drill", description="Long runs that the course must stand.")
     parser.add_argument("name", nargs="*", choices=[*names(), []], metavar="NAME", help=", ".join(names()))
     wanted = parser.parse_args(argv).name or names()
-    return 0 if all([run(name) for name in wanted]) else 1
+    return 0 if all([drill(name) for name in wanted]) else 1
 
 
 if __name__ == "__main__":

@@ -78,10 +78,12 @@ def hosts(number: int, latency: float = 0.0, bandwidth: float = float("inf")) ->
     with contextlib.ExitStack() as stack:
         for space in spaces:
             _run("ip", "netns", "add", space)
-            stack.callback(_run, "ip", "netns", "delete", space)  # with it go its devices, and their other ends
+            stack.callback(_run, "ip", "netns", "delete", space)
         for name, port in zip(names, ports, strict=True):
             device = f"from-{name}"
             _run("ip", "link", "add", "name", device, "type", "veth", "peer", "name", port, "netns", SWITCH)
+            if name == HEAD:  # the others go with their namespaces, some time later
+                stack.callback(_run, "ip", "link", "delete", device)
             _run("ip", "-n", SWITCH, "link", "set", port, "up")
             if name != HEAD:
                 _run("ip", "link", "set", device, "netns", name)
