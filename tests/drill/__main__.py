@@ -3,10 +3,9 @@
     python -m tests.drill [NAME…]        (make drill)
 
 A drill is a module of this folder that has ``run() -> list[dict]`` (it may have settings, with defaults); what else is
-here helps them. Each dict is a row of
-its table, with whatever columns it has; the column ``ok`` is True where what had to hold did, False where it did not,
-None where the row only tells. A drill that cannot run here raises `tests.drill.Skipped` with the reason. Exit status 1
-when a row is not ok, or a drill fails.
+here helps them. Each dict is a row of its table, with whatever columns it has; the column ``ok`` is True where what had
+to hold did, False where it did not, None where the row only tells. A drill that cannot run here raises
+`tests.drill.Skipped` with the reason. Exit status 1 when a row is not ok, or a drill fails.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import re
 import shlex
 import shutil
@@ -132,7 +131,7 @@ def account() -> Iterator[tuple[str, Path]]:
     user = f"drill-{os.getpid()}"
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", user], check=True)
     try:
-        yield user, Path(pwd.getpwnam(user).pw_dir)
+        yield user, Path(f"~{user}").expanduser()
     finally:
         subprocess.run(
             ["userdel", "--force", "--remove", user], check=True, capture_output=True
