@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,8 @@ from course.classroom import submissions
 from course.classroom.confinement import missing
 from course.classroom.folder import ClassError, ClassFolder, report_csv
 from course.classroom.given import given_part
-from course.classroom.grading import answer_name, exercise_of
+from course.classroom.grading import answer_name, exercise_of, grade, without_judges
+from course.classroom.session import Session, StoppedError
 from course.cli import main
 from course.practice.exercises import chapters as with_exercises
 from course.practice.exercises import exercises_of
@@ -119,7 +122,8 @@ for root, folders, files in os.walk("/"):
     if root.startswith(("/proc", "/sys", "/dev")):
         folders[:] = []
         continue
-    found += [f"{root}/{name}" for name in files if name.endswith(".ipynb") and "site-packages" not in root or name == "gradebook.db"]
+    if "site-packages" not in root:  # nbgrader has some of its own there
+        found += [f"{root}/{name}" for name in files if name.endswith(".ipynb") or name == "gradebook.db"]
     if any("BEGIN SOLUTION" in pathlib.Path(root, name).read_text(errors="replace") for name in files
            if "course/practice/chapter" in f"{root}/{name}"):
         found.append("solution")
@@ -189,6 +193,32 @@ def classroom(tmp_path_factory) -> ClassFolder:
     room.seconds = time.monotonic() - begin
     room.results = {student.name: student for student in room.report(CHAPTER)}
     return room
+
+
+@shut_in
+def test_compiled_code_is_used_and_what_is_compiled_reaches_nobody_else():
+    """A kernel is loaded, not compiled; and what a process writes into its copy is gone with it."""
+    from course import simulate
+
+    simulate.queue([1.0], [1.0])  # compiled now, if it was not before
+    loaded = """
+from pathlib import Path
+import numba
+from course import simulate
+from course.simulate import queue_kernels
+simulate.queue([1.0], [1.0])
+kernels = [each for each in vars(queue_kernels).values() if isinstance(each, numba.core.dispatcher.Dispatcher)]
+print(*(sum(sum(getattr(each.stats, name).values()) for each in kernels) for name in ("cache_misses", "cache_hits")))
+mark = Path(simulate.__file__).parent / "__pycache__" / "planted"
+print(mark.exists())
+mark.write_text("x")
+"""
+    for _ in range(2):
+        with Session() as session:
+            reply = session.cell(loaded, "<cell 1>")
+        assert reply["printed"].split()[0] == "0", reply
+        assert int(reply["printed"].split()[1]) > 0
+        assert reply["printed"].split()[2] == "False"
 
 
 def lost(*names: str) -> float:
@@ -289,6 +319,12 @@ def test_the_command(tmp_path, capsys):
     assert "bob: 0 points" in said
     assert main([*home, "grade", "3", "ada"]) == 0
     assert "as graded before" in capsys.readouterr().out
+    # nbgrader's own command grades the same way: its settings are there.
+    own = [sys.executable, "-m", "nbgrader", "autograde", name, "--student", "ada", "--force"]
+    done = subprocess.run(own, cwd=tmp_path / "class", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    graded = nbformat.read(tmp_path / "class" / "autograded" / "ada" / name / f"{name}.ipynb", as_version=4)
+    assert "passed" in graded.cells[4].outputs[0].data["text/plain"]
     assert main([*home, "feedback", "3", "ada"]) == 0
     assert main([*home, "report", "3", "--csv", str(tmp_path / "points.csv")]) == 0
     assert len((tmp_path / "points.csv").read_text().splitlines()) == 3
@@ -320,6 +356,52 @@ def test_an_answer_is_a_name():
     assert answer_name('# measured: x\ncheck("18.5", mean_length).grade()') == "mean_length"
     with pytest.raises(ValueError, match="check"):
         answer_name("check('18.5', 2).grade()")
+
+
+# ---- a student's process, not shut in: on every system
+
+
+def _sleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def _call(answer, *args):
+    return answer(*args)
+
+
+def test_times_are_taken_outside():
+    """A student's clock that stands still makes nothing faster."""
+    stopped = "import time\nsleep = time.sleep\ntime.perf_counter = time.monotonic = time.time = lambda: 0.0\n"
+    with Session(shut_in=False) as session:
+        session.cell(stopped + "def mine(seconds):\n    sleep(2 * seconds)\n    return seconds", "<cell 1>")
+        session.take("mine", 5.0)
+        run = session.run(_call, None, [((0.01,), {})], baseline=_sleep, timed=[((0.05,), {})], rounds=3)
+    assert [case.value for case in run.cases] == [0.01]
+    [timed] = run.timed
+    assert all(mine > 1.5 * slow for mine, slow in timed.times)
+
+
+def test_a_process_that_stops_says_why_and_the_next_one_is_there():
+    for source, why in (("while True:\n    pass", "timeout"), ("import os\nos._exit(3)", "died")):
+        with Session(shut_in=False) as session:
+            with pytest.raises(StoppedError) as stopped:
+                session.cell(source, "<cell 1>", limit=1.0)
+            assert stopped.value.why == why
+            assert session.stopped
+            with pytest.raises(StoppedError):
+                session.cell("1 + 1", "<cell 2>")
+    with Session(shut_in=False) as session:
+        assert session.cell("print(1 + 1)", "<cell 1>")["printed"] == "2\n"
+
+
+def test_a_notebook_of_somebody_trusted():
+    with without_judges(CHAPTER, exercises()) as replaced:
+        graded = grade(answered({"12.1": "right", "12.6": "right"}), replaced, shut_in=False)
+    assert graded.points == POINTS["12.1"] + POINTS["12.6"]
+    assert not graded.stopped
+    shown = [cell.outputs for cell in graded.notebook.cells if exercise_of(cell) == "12.1"]
+    assert shown[0][-1].data["text/plain"] == "1.0"
 
 
 # ---- what is handed in

@@ -57,8 +57,8 @@ def test_ci_runs_its_test_command():
     assert re.search(r"^make test\b", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_its_lines_for_your_own_program_are_commands():
+def test_its_lines_are_commands():
     lines = re.findall(r"^    course (.*)$", README, re.MULTILINE)
     assert [parser().parse_args(shlex.split(line, comments=True)).run.__module__ for line in lines] == [
-        f"course.cli.{name}" for name in ("record", "diagnose", "whatif", "whatif", "diagnose")
+        f"course.cli.{name}" for name in ("record", "diagnose", "whatif", "whatif", "diagnose", *["assignment"] * 5)
     ]

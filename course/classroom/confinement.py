@@ -50,7 +50,9 @@ def missing() -> str | None:
     return None
 
 
-def confined(command: list[str], replaced: Mapping[Path, Path] | None = None) -> list[str]:
+def confined(
+    command: list[str], replaced: Mapping[Path, Path] | None = None, own: Mapping[Path, Path] | None = None
+) -> list[str]:
     """Return the command that runs `command` shut in.
 
     It sees this Python, its packages, the course's package and data, an empty folder `WORK` in which it starts, and
@@ -61,6 +63,8 @@ def confined(command: list[str], replaced: Mapping[Path, Path] | None = None) ->
     command : list of str
     replaced : mapping of Path to Path
         Files of the course, and what stands in their place.
+    own : mapping of Path to Path
+        Folders of the course, and what stands in their place, to be written to.
 
     Raises
     ------
@@ -88,10 +92,25 @@ def confined(command: list[str], replaced: Mapping[Path, Path] | None = None) ->
             arguments += ["--tmpfs", str(folder)]
     for place, other in (replaced or {}).items():
         arguments += ["--ro-bind", str(other), str(place)]
+    for place, other in (own or {}).items():
+        arguments += ["--bind", str(other), str(place)]
     arguments += ["--size", str(DISK), "--tmpfs", "/dev/shm", "--remount-ro", "/"]
     for name, value in _environment().items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--chdir", WORK, "--", *command]
+
+
+def compiled_code(folder: Path) -> dict[Path, Path]:
+    """Copy the simulators' compiled code into a folder; return which folders of the course it stands for.
+
+    Numba reads compiled code only from where it could write some, and what a student's process writes must not be read
+    by another: so each process has a copy of its own.
+    """
+    copies = {}
+    package = Path(course.__file__).parent
+    for k, cache in enumerate(sorted({path.parent for path in package.rglob("__pycache__/*.nbi")})):
+        copies[cache] = Path(shutil.copytree(cache, folder / f"{k}"))
+    return copies
 
 
 def _python_folders() -> list[str]:

@@ -25,6 +25,26 @@ from course.practice.exercises import exercises_of
 from course.syllabus import chapters
 
 NOTES = "notes.txt"
+STEPS = (
+    "course.classroom.nbgrader_steps.ConfinedExecute",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+)
+"""How nbgrader grades here: its own steps, but for the first one."""
+
+_LATE = "course.classroom.nbgrader_steps.LateByTheDay"
+_SETTINGS = f'''"""nbgrader's settings in this folder, so that its own commands, too, run students' code shut in."""
+
+c = get_config()
+c.Autograde.autograde_preprocessors = {list(STEPS)!r}
+c.AssignLatePenalties.plugin_class = {_LATE!r}
+# The share of the points that each day costs that has begun after the hour of handing in:
+# c.LateByTheDay.share = 0.1
+'''
 _STAMP = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -135,6 +155,9 @@ class ClassFolder:
             )
         source = self.path / "source" / name
         source.mkdir(parents=True, exist_ok=True)
+        settings = self.path / "nbgrader_config.py"
+        if not settings.exists():
+            settings.write_text(_SETTINGS, encoding="utf-8")
         nbformat.write(source_notebook(nbformat.read(solution, as_version=4)), source / solution.name)
         done = self._api(ClearSolutions={"code_stub": {"python": "# YOUR CODE HERE\n..."}}).generate_assignment(name)
         if not done["success"]:
@@ -237,14 +260,9 @@ class ClassFolder:
                 " could read the solutions, change points, delete your files.)"
             )
         name = self.assignment(chapter)
-        steps = [
-            "nbgrader.preprocessors.IgnorePattern", "nbconvert.preprocessors.ClearMetadataPreprocessor",
-            "nbgrader.preprocessors.LimitOutput", "nbgrader.preprocessors.SaveAutoGrades",
-            "nbgrader.preprocessors.AssignLatePenalties", "nbgrader.preprocessors.CheckCellMetadata",
-        ]  # fmt: skip
         ConfinedExecute.given = {"shut_in": shut_in, **(limits or {})}
         api = self._api(
-            Autograde={"autograde_preprocessors": [ConfinedExecute, *steps]},
+            Autograde={"autograde_preprocessors": list(STEPS)},
             AssignLatePenalties={"plugin_class": LateByTheDay},
             LateByTheDay={"share": late},
         )

@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from course.classroom.confinement import ConfinementError, confined
+from course.classroom.confinement import ConfinementError, compiled_code, confined
 from course.practice import sandbox
 from course.practice.encoding import decode
 from course.practice.sandbox import CaseOutcome, Run, pack
@@ -59,7 +59,7 @@ class Session:
         self._folder = tempfile.TemporaryDirectory(prefix="course-grading-", ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `end`
         self._process = subprocess.Popen(
-            confined(command, replaced) if shut_in else command,
+            confined(command, replaced, compiled_code(Path(self._folder.name))) if shut_in else command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

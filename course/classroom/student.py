@@ -54,15 +54,17 @@ def main() -> None:
 
 
 def _limit() -> None:
-    import resource
+    """Bound processes, files and core dumps for good, where the system can."""
+    with contextlib.suppress(ImportError):
+        import resource
 
-    for what, most in (
-        (resource.RLIMIT_NPROC, MAX_PROCESSES),
-        (resource.RLIMIT_FSIZE, MAX_FILE),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
+        for what, most in (
+            (resource.RLIMIT_NPROC, MAX_PROCESSES),
+            (resource.RLIMIT_FSIZE, MAX_FILE),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(what, (most, most))
 
 
 class _Student:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from course.cli.errors import CommandError
 from course.cli.shipped import notebooks_folder
+from course.cli.warmup import compile_simulators
 
 if TYPE_CHECKING:
     from course.classroom.folder import ClassFolder
@@ -145,6 +146,7 @@ def grade(arguments: argparse.Namespace) -> int:
 
     folder, failed = _folder(arguments), 0
     students = _chosen(folder, arguments)
+    compile_simulators()  # a student's process could not keep what it compiles
     for k, student in enumerate(students, start=1):
         if not arguments.again and folder.is_graded(arguments.chapter, student):
             print(f"{k}/{len(students)} {student}: as graded before (--again grades it anew)")

@@ -33,7 +33,7 @@ def keep_or_make(
 ) -> Keeping:
     r"""Return the seconds of using a result several times, if it is kept and if it is made again.
 
-    .. math:: T_\text{kept} = V \tau + x \left(w \beta_w + (u - 1) \beta_r\right), \quad
+    .. math:: T_\text{keep} = V \tau + x \left(w \beta_w + (u - 1) \beta_r\right), \quad
               T_\text{again} = u V \tau, \quad x = \max(V - H, 0)
 
     Parameters

@@ -124,7 +124,10 @@ def _symbols() -> str:
         for each in symbols()
     ]
     head = ["| symbol | unit | meaning | but in chapter |", "| --- | --- | --- | --- |"]
-    intro = "They mean the same throughout the course, but where the last column says otherwise."
+    intro = (
+        "They mean the same throughout the course, but where the last column says otherwise; in chapter 24, symbols"
+        " hold within a section."
+    )
     return f"## Symbols\n\n{intro}\n\n" + "\n".join(head + rows)
 
 

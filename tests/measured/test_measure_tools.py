@@ -157,7 +157,7 @@ def test_both_profilers_find_the_shares(processes):
         dasks = profile_tree(client)
         assert stacks.tree.share("first") == pytest.approx(0.31, abs=0.12)
         assert dasks.share("first") == pytest.approx(0.31, abs=0.2)
-        assert stacks.tree.share("both") == pytest.approx(1)
+        assert stacks.tree.share("both") > 0.95  # a sample or two fall into the unpacking of a task
         assert 2.4 < stacks.seconds < 8
         waits = [frame for frame in stacks.tree.walk() if frame.name == "_wait"]
         assert sum(frame.own for frame in waits) == pytest.approx(stacks.tree.count, rel=0.1)
