@@ -62,13 +62,14 @@ def main() -> None:
         with dask_hosts(at, [1] * WORKERS) as client:
             say("10 ms and 100 Mbit/s: calibrate")
             slow = measure.calibrate(client, save=False, progress=None)
+            print(plain.machine, slow, sep="\n", file=sys.stderr)
             show(link(plain, slow))
             say("chapter 15")
             show(moving_data(client, slow, plain))
             say("chapter 05")
             show(data_between_tasks(client, slow))
         show(graham(at, slow))
-        show(fan_in(at, slow))
+        show(fan_in(at))
         say("chapter 12")
         show(queueing(at, plain))
         say("chapter 14")
@@ -114,7 +115,8 @@ def link(plain: Plain, slow: Machine) -> Iterator[Row]:
     }
     yield row("link", "latency of a transfer, beyond Dask's own [s]", 2 * LATENCY, more["latency"], 0.25)
     yield row("link", "end of a task → next one, beyond Dask's own [s]", 2 * LATENCY, more["release_delay"], 0.25)
-    yield row("link", "submit → result, beyond Dask's own [s]", 2 * LATENCY, more["round_trip"], 0.25)
+    # There and back to compute, there and back to fetch the result.
+    yield row("link", "submit → result, beyond Dask's own [s]", 4 * LATENCY, more["round_trip"], 0.25)
     yield row("link", "bandwidth between two workers [MB/s]", BANDWIDTH / 1e6, slow.bandwidth.value / 1e6, 0.25)
     yield row(
         "link", f"all {WORKERS} workers at once [MB/s]", WORKERS * BANDWIDTH / 1e6, slow.backbone.value / 1e6, 0.25
@@ -195,11 +197,27 @@ def balancing(at: dict[str, str]) -> Iterator[Row]:
     with dask_hosts(at, [1] * (2 * WORKERS), {"distributed.scheduler.work-stealing": False}) as client:
         sent = measure.balanced_load(client, gaps, services, rules)
     for name, run in sent.items():
-        groups = [run.server == server for server in range(WORKERS)]
-        queues = [simulate.queue(np.diff(run.sent[mine], prepend=0.0), run.service[mine]) for mine in groups]
-        waits = [queue.start - run.arrival[mine] for queue, mine in zip(queues, groups, strict=True)]
-        predicted = float(np.concatenate(waits).mean()) + LATENCY
-        yield row("14", f"requests sent to {name}: mean wait [s]", predicted, float(run.wait.mean()), 0.20)
+        delay, gap = own_delays(run)
+        waits = []
+        for server in range(WORKERS):
+            mine = run.server == server
+            at_the_queue, needed = run.sent[mine] + delay, (run.stop - run.start)[mine] + gap
+            waits += list(simulate.queue(np.diff(at_the_queue, prepend=0.0), needed).start - run.arrival[mine])
+        yield row("14", f"requests sent to {name}: mean wait [s]", float(np.mean(waits)), float(run.wait.mean()), 0.20)
+        yield row("14", "  way to a free worker [s]", LATENCY, delay, 0.60)
+
+
+def own_delays(run: Any) -> tuple[float, float]:
+    """Return the way to a worker that is free, and a worker's pause between two requests, as `Load` does for one."""
+    delays, gaps = [], []
+    for server in range(WORKERS):
+        mine = np.flatnonzero(run.server == server)
+        free = np.maximum.accumulate(np.concatenate([[0.0], run.stop[mine][:-1]]))  # when it has done those before
+        found_free = run.sent[mine] > free
+        delays += list((run.start - run.sent)[mine][found_free])
+        queued = run.sent[mine] + 2 * LATENCY < free
+        gaps += list((run.start[mine] - free)[queued])
+    return float(np.median(delays)), float(np.mean(gaps))
 
 
 def stealing(at: dict[str, str], slow: Machine) -> Iterator[Row]:
@@ -294,7 +312,7 @@ def moving_data(client: Client, slow: Machine, plain: Plain) -> Iterator[Row]:
             took[way].append(time.perf_counter() - begun)
             assert total[0] == sum(range(number))
     to_client = {"gathered, then added": number * size, "added, then gathered": size}
-    trips = {"gathered, then added": latency, "added, then gathered": latency + slow.round_trip.value}
+    trips = {"gathered, then added": latency, "added, then gathered": slow.round_trip.value}
     for way, seconds in took.items():
         predicted = trips[way] + to_client[way] / bandwidth
         yield row("15", f"eight parts of 500 kB {way} [s]", predicted, seconds, 0.25)
@@ -345,12 +363,11 @@ def combine(partials: Any) -> float:
     return sum(partials)
 
 
-def fan_in(at: dict[str, str], slow: Machine) -> Iterator[Row]:
+def fan_in(at: dict[str, str]) -> Iterator[Row]:
     """A tree of sums on one distant worker: how wide?"""
-    overhead, release = slow.task_overhead.value, slow.release_delay.value
-    there = simulate.Cluster(1, threads=LEAVES, scheduler_overhead=overhead, release_delay=release)
     fans, took = (2, 4, 8, 64), {}
     with dask_hosts(at, [LEAVES]) as client:
+        slow = measure.calibrate(client, seconds=2.0, save=False, progress=None)
         for repeat in range(REPEATS + 1):
             for f in fans:
                 total = db.from_sequence(range(LEAVES), npartitions=LEAVES).reduction(sum, combine, split_every=f)
@@ -358,6 +375,8 @@ def fan_in(at: dict[str, str], slow: Machine) -> Iterator[Row]:
                 assert total.compute(scheduler=client) == sum(range(LEAVES))
                 if repeat:  # the first warms up
                     took.setdefault(f, []).append(time.perf_counter() - begun)
+    overhead, release = slow.task_overhead.value, slow.release_delay.value
+    there = simulate.Cluster(1, threads=LEAVES, scheduler_overhead=overhead, release_delay=release)
     for f in fans:
         graph = tree_reduce(LEAVES, f)
         inputs = np.diff(graph.indptr)
