@@ -86,6 +86,7 @@ def steps(python: Path, user: str, home: Path, bundle: Path) -> Iterator[dict[st
     subprocess.run(["chown", "-R", "root:root", checkout], check=True)
     subprocess.run(["chmod", "-R", "go-w", checkout], check=True)
     yield step("make lab, checkout read-only", again, network=False)
+    yield step("make test, checkout read-only", f"make test ARGS={shlex.quote(select)}")
     shutil.rmtree(checkout / ".venv")
     row = step("the same, nothing installed: says what to do", f"make lab PYTHON={python}", fails=True)
     yield {**row, "ok": row["ok"] and "COURSE_VENV=" in row["seen"]}
