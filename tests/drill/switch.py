@@ -31,8 +31,11 @@ def port(device: str) -> socket.socket:
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     opened.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     opened.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-    opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
-    opened.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, BUFFER)
+    for forced, allowed in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+        except PermissionError:  # root of a user namespace only: as much as everyone may have
+            opened.setsockopt(socket.SOL_SOCKET, allowed, BUFFER)
     opened.bind((device, 0))
     opened.setblocking(False)
     return opened
