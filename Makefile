@@ -52,13 +52,13 @@ check: setup
 	@"$(RUN)" -m course check
 
 test: setup
-	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m ruff check --no-cache course tests
 	@"$(RUN)" -m pytest $(NBVAL) $(TOGETHER) notebooks/solutions $(ARGS) || [ $$? -eq 5 ]
 	@"$(RUN)" -m pytest $(NBVAL) $(IN_PAIRS) $(ARGS) || [ $$? -eq 5 ]
 	@"$(RUN)" -m pytest $(NBVAL) $(ALONE) $(ARGS) || [ $$? -eq 5 ]
 
 quick: setup
-	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m ruff check --no-cache course tests
 	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) --ignore=tests/browser $(ARGS)
 
 drill: setup
