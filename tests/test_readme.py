@@ -60,5 +60,6 @@ def test_ci_runs_its_test_command():
 def test_its_lines_are_commands():
     lines = re.findall(r"^    course (.*)$", README, re.MULTILINE)
     assert [parser().parse_args(shlex.split(line, comments=True)).run.__module__ for line in lines] == [
-        f"course.cli.{name}" for name in ("record", "diagnose", "whatif", "whatif", "diagnose", *["assignment"] * 5)
+        f"course.cli.{name}"
+        for name in ("record", "diagnose", "whatif", "whatif", "diagnose", *["assignment"] * 5, "blank")
     ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from course.cli import parser
 from course.practice.exercises import exercises_of
 from course.syllabus import chapters
 
@@ -132,7 +134,51 @@ def test_the_rubric_has_each_exercise_with_its_points(chapter):
     assert table == [(each.id, each.points) for each in exercises_of(chapter.number)]
 
 
+@each_chapter
+def test_it_quotes_nothing_that_was_measured(chapter):
+    """Such a number goes stale when the chapter is stored anew: the page says where to look, and what is seen."""
+    text = " ".join(guide(chapter).split())
+    assert re.findall(r"[^.|]*(?:machine that made the page|on that machine|The ledger there)[^.|]*", text) == []
+
+
 def test_links_lead_somewhere():
     for path in GUIDES.glob("*.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
             assert target.startswith("http") or (path.parent / target).exists(), (path.name, target)
+
+
+# ---- the first page
+
+FIRST = (GUIDES / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_first_page_links_each_chapters_page_by_its_title():
+    pages = re.findall(r"\[(\d\d)\]\((\S+?\.md)\) ([^·|]+?) ?(?=[·|])", sections(FIRST)["All pages"])
+    assert pages == [
+        (f"{each.number:02d}", Path(each.file).with_suffix(".md").name, each.title) for each in TAUGHT
+    ]  # fmt: skip
+    assert {path.name for path in GUIDES.glob("[0-9]*.md")} == {name for _, name, _ in pages}
+
+
+def test_the_plan_of_a_term_has_each_chapter_after_those_that_it_needs_and_the_time_of_its_exercises():
+    known = {each.number: each for each in chapters()}
+    order, weeks = [], rows(sections(FIRST)["A term"])
+    assert len(weeks) == 14
+    for _, first, second, minutes in weeks:
+        taught = [int(number) for number in re.findall(r"\[(\d\d)\]", first + second)]
+        order += taught
+        assert sum(known[number].exercise_minutes for number in taught) == int(minutes)
+    assert sorted(order) == [0, *(each.number for each in TAUGHT)]
+    [short] = re.findall(r"With \*one\* session a week: ([\d, ]+) \(", sections(FIRST)["A term"])
+    for plan in (order, [0, *map(int, short.split(", "))]):
+        for place, number in enumerate(plan):
+            assert set(known[number].prerequisites) <= set(plan[:place]), number
+    assert len(short.split(", ")) == 14
+
+
+def test_the_commands_of_the_first_page_are_commands():
+    lines = re.findall(r"^ *\$ course (.*)$", FIRST, re.MULTILINE)
+    steps = ("check", *["assignment"] * 5, "blank")
+    assert [parser().parse_args(shlex.split(line)).run.__module__ for line in lines] == [
+        f"course.cli.{step}" for step in steps
+    ]

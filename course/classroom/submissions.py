@@ -138,7 +138,8 @@ def rebuild(handed_out: NotebookNode, handed: NotebookNode | None) -> NotebookNo
     Notes
     -----
     A check that the student changed, moved or deleted is there again, where it was or at the end. Code that was written
-    into the cell of a check is kept before it. A cell for an answer that is missing is there again, empty.
+    into the cell of a check is kept before it. A cell for an answer that is missing is there again, empty. A
+    student's own text is shown as it was typed: as Markdown, its HTML would run in the browser of who grades.
     """
     result = copy.deepcopy(handed_out)
     if handed is None:
@@ -149,24 +150,34 @@ def rebuild(handed_out: NotebookNode, handed: NotebookNode | None) -> NotebookNo
         if cell.metadata.get("nbgrader", {}).get("grade_id")
     }
     by_exercise = {exercise_of(cell): name for name, cell in known.items() if exercise_of(cell)}
+    prose = {cell.source for cell in result.cells if cell.cell_type == "markdown"}
     cells: list[NotebookNode] = []
     placed: set[str] = set()
     for cell in handed.cells:
         name = cell.metadata.nbgrader.grade_id
         if name not in known:
             name = by_exercise.get(_called(cell) or "", "")
-        mine = nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         if not name or name in placed:
-            cells.append(mine(cell.source))
+            cells.append(_own(cell, prose))
             continue
         placed.add(name)
         original = known[name]
         if exercise_of(original):
             if cell.cell_type == "code" and cell.source.strip() != original.source.strip() and not _called(cell):
-                cells.append(mine(cell.source))
+                cells.append(_own(cell, prose))
         elif cell.cell_type == "code":
             original.source = cell.source
         cells.append(original)
     cells += [cell for name, cell in known.items() if name not in placed]
     result.cells = cells
     return result
+
+
+def _own(cell: NotebookNode, prose: set[str]) -> NotebookNode:
+    """Return a student's cell; text that is not of the exercises stands between marks that no line of it can close."""
+    if cell.cell_type == "code":
+        return nbformat.v4.new_code_cell(cell.source)
+    if cell.source in prose:
+        return nbformat.v4.new_markdown_cell(cell.source)
+    marks = "~" * (3 + max((len(run) for run in re.findall("~+", cell.source)), default=0))
+    return nbformat.v4.new_markdown_cell(f"{marks}\n{cell.source}\n{marks}")

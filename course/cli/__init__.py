@@ -13,10 +13,10 @@ import sys
 from collections.abc import Sequence
 
 import course
-from course.cli import assignment, check, diagnose, lab, record, reset, run, warmup, whatif
+from course.cli import assignment, blank, check, diagnose, lab, record, reset, run, warmup, whatif
 from course.cli.errors import CommandError
 
-COMMANDS = (lab, check, run, reset, warmup, record, diagnose, whatif, assignment)
+COMMANDS = (lab, check, run, reset, warmup, record, diagnose, whatif, assignment, blank)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -132,7 +132,7 @@ def check(name: str, answer: object = ...) -> CheckResult:
     return result
 
 
-def judge(exercise: Exercise, answer: object, run: Callable[..., Run] = run) -> CheckResult:
+def judge(exercise: Exercise, answer: object, runner: Callable[..., Run] | None = None) -> CheckResult:
     """Judge an answer; what `check` does besides is to remember the judgement.
 
     Parameters
@@ -140,16 +140,17 @@ def judge(exercise: Exercise, answer: object, run: Callable[..., Run] = run) -> 
     exercise : Exercise
     answer : object
         As in `check`.
-    run : callable
-        How a function is run on cases: as :func:`course.practice.sandbox.run`, and with its arguments.
+    runner : callable
+        How a function is run on cases: in place of :func:`course.practice.sandbox.run`, and with its arguments.
     """
+    runner = runner or run
     result = CheckResult(exercise.id, False, 0.0, float(exercise.points))
     if answer is ... or answer is None or type(answer) is type(NotImplemented):
         result.says.append(("came out", "nothing yet: replace the … by your answer"))
     elif exercise.grader is not None:
-        exercise.grader(answer, result, run)
+        exercise.grader(answer, result, runner)
     elif exercise.is_function:
-        _judge_function(exercise, answer, result, run)
+        _judge_function(exercise, answer, result, runner)
     else:
         _judge_value(exercise, answer, result)
     result.passed = not any(word in _COMPLAINTS for word, _ in result.says)
@@ -208,7 +209,7 @@ def _ask_judge(judge: Callable[..., str | None] | None, *args: Any) -> str | Non
         return f"which cannot be judged: {kind_of(args[-1])} does not fit ({type_name(error)})"
 
 
-def _judge_function(exercise: Exercise, answer: object, result: CheckResult, run: Callable[..., Run]) -> None:
+def _judge_function(exercise: Exercise, answer: object, result: CheckResult, runner: Callable[..., Run]) -> None:
     cases = exercise.list_cases()
     name = name_of(answer)
     if not callable(answer):
@@ -219,7 +220,7 @@ def _judge_function(exercise: Exercise, answer: object, result: CheckResult, run
     timed = exercise.list_cases("timed") if exercise.kind == "tune" else []
     filename = filename_of(answer)
     try:
-        outcome = run(
+        outcome = runner(
             exercise.call,
             answer,
             [(case.args, dict(case.kwargs)) for case in [*cases, *(timed if exercise.cost else [])]],
@@ -433,7 +434,7 @@ class FunctionElsewhere:
 
 def name_of(answer: object) -> str:
     """Return the name of a learner's function."""
-    if isinstance(answer, FunctionElsewhere):
+    if type(answer) is FunctionElsewhere:
         return answer.name
     if type(answer) is types.FunctionType and answer.__name__.isidentifier():
         return answer.__name__[:60]
@@ -442,7 +443,7 @@ def name_of(answer: object) -> str:
 
 def filename_of(answer: object) -> str:
     """Return where a learner's function was written."""
-    if isinstance(answer, FunctionElsewhere):
+    if type(answer) is FunctionElsewhere:
         return answer.filename
     return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
 
