@@ -42,7 +42,8 @@ def dask_hosts(
     distributed.Client
         On ``head``. Scheduler and workers end with the block.
     """
-    with tempfile.TemporaryDirectory(prefix="drill-hosts-") as folder, contextlib.ExitStack() as stack:
+    # /run is one of our own (see `enclosed`), and goes with the namespaces, however they end.
+    with tempfile.TemporaryDirectory(dir="/run") as folder, contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set(config or {}))
         file = Path(folder) / "scheduler.json"
         begun = [_start(stack, HEAD, at, "scheduler", ["--port", "0", "--scheduler-file", str(file)])]
