@@ -7,10 +7,13 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	echo "$$python"; break; fi; done)
 ARGS ?=
 
+# Where everything is installed; for a folder that cannot be written, somewhere else: COURSE_VENV=~/course-env make lab
+COURSE_VENV ?= .venv
+
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(COURSE_VENV)/Scripts
 else
-BIN := .venv/bin
+BIN := $(COURSE_VENV)/bin
 endif
 RUN := $(BIN)/python
 
@@ -28,13 +31,14 @@ IN_PAIRS := -p tests.conftest -n logical --maxprocesses 2 --dist loadfile --no-l
 	notebooks --ignore=notebooks/exercises --ignore=notebooks/solutions $(SENSITIVE:%=--ignore=%)
 ALONE := $(SENSITIVE) tests/measured tests/browser/test_whole_chapter.py
 
-.PHONY: help lab check test quick bench fidelity notebooks book setup clean
+.PHONY: help lab check test quick drill bench fidelity notebooks book setup clean
 
 help:
 	@echo 'make lab         the course in JupyterLab, in your own copy of the notebooks'
 	@echo 'make check       is this machine ready?'
 	@echo 'make test        style, units, properties, doctests, every notebook, the explorers in a browser'
 	@echo 'make quick       the same without notebooks, browser and whatever measures (3 minutes)'
+	@echo 'make drill       what the course must stand: other hosts, no network, a fresh machine … (hours; ARGS names some)'
 	@echo 'make bench       the benchmarks: ours against a peer'
 	@echo 'make fidelity    whatif, and the simulated Dask, against the real one on this machine (20 minutes)'
 	@echo 'make book        the course as web pages, to be read without Python: build/book/index.html'
@@ -48,14 +52,17 @@ check: setup
 	@"$(RUN)" -m course check
 
 test: setup
-	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m ruff check --no-cache course tests
 	@"$(RUN)" -m pytest $(NBVAL) $(TOGETHER) notebooks/solutions $(ARGS) || [ $$? -eq 5 ]
 	@"$(RUN)" -m pytest $(NBVAL) $(IN_PAIRS) $(ARGS) || [ $$? -eq 5 ]
 	@"$(RUN)" -m pytest $(NBVAL) $(ALONE) $(ARGS) || [ $$? -eq 5 ]
 
 quick: setup
-	@"$(RUN)" -m ruff check course tests
+	@"$(RUN)" -m ruff check --no-cache course tests
 	@"$(RUN)" -m pytest -m 'not slow' $(TOGETHER) --ignore=tests/browser $(ARGS)
+
+drill: setup
+	@"$(RUN)" -m tests.drill $(ARGS)
 
 bench: setup
 	@"$(RUN)" tests/bench $(ARGS)
@@ -81,9 +88,9 @@ clean:
 setup:
 	@stamp() { cat constraints.txt && sed '/^\[tool\.pytest/,$$d' pyproject.toml; }; \
 	asked='$(if $(filter file,$(origin PYTHON)),,$(PYTHON))'; \
-	if "$(RUN)" -c '' 2>/dev/null && pwd | cmp -s - .venv/folder \
+	if "$(RUN)" -c '' 2>/dev/null && pwd | cmp -s - "$(COURSE_VENV)/folder" \
 		&& { [ -z "$$asked" ] || [ "$$("$$asked" -V)" = "$$("$(RUN)" -V)" ]; }; then \
-		if stamp | cmp -s - .venv/installed; then exit 0; fi; \
+		if stamp | cmp -s - "$(COURSE_VENV)/installed"; then exit 0; fi; \
 	else \
 		if [ -z "$(PYTHON)" ]; then \
 			echo 'No Python 3.11 or newer was found. Install one, or name it: PYTHON=/path/to/python3 make lab' >&2; \
@@ -93,7 +100,14 @@ setup:
 			echo '$(PYTHON) does not run, or is older than Python 3.11.' >&2; \
 			exit 1; \
 		fi; \
-		"$(PYTHON)" -m venv --clear .venv && pwd > .venv/folder || exit 1; \
+		if [ '$(COURSE_VENV)' != .venv ] && [ -n "$$(ls -A "$(COURSE_VENV)" 2>/dev/null)" ] \
+			&& [ ! -e "$(COURSE_VENV)/folder" ]; then \
+			echo '$(COURSE_VENV) holds something else, which would be lost. Name a new folder: COURSE_VENV=…' >&2; \
+			exit 1; \
+		fi; \
+		"$(PYTHON)" -m venv --clear "$(COURSE_VENV)" && pwd > "$(COURSE_VENV)/folder" || { \
+			echo '$(COURSE_VENV) could not be made here. If this folder may only be read, name another place:' \
+				'COURSE_VENV=$$HOME/course-env make lab' >&2; exit 1; }; \
 	fi; \
-	echo 'Installing the course into .venv (once; a few minutes) ...'; \
-	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book,hub]' && stamp > .venv/installed
+	echo 'Installing the course into $(COURSE_VENV) (once; a few minutes) ...'; \
+	"$(RUN)" -m pip install --quiet -c constraints.txt -e '.[test,bench,book,hub]' && stamp > "$(COURSE_VENV)/installed"
