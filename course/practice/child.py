@@ -169,6 +169,7 @@ def main() -> None:
     filename = job["filename"]
     try:
         call = pickle.loads(job["call"])
+        send(what="loading")  # from here on the learner's code may run
         answer = pickle.loads(job["answer"])
     except BaseException as error:
         send(what="unloadable", raised=describe_error(error, filename))

@@ -87,7 +87,10 @@ def short(value: Any, length: int = 70) -> str:
     elif type(value) in (set, frozenset):
         text = "{" + ", ".join(sorted(short(each) for each in value)) + "}"
     elif type(value) in (bool, int, str, dict, complex, bytes, tuple):
-        text = repr(value)
+        try:
+            text = repr(value)
+        except ValueError:  # a number in it has more digits than Python writes
+            text = kind_of(value)
     else:
         text = f"<{type_name(value)}>"
     text = " ".join(text.split())

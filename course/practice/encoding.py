@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 MAX_BYTES = 8_000_000
@@ -109,11 +110,19 @@ def _encode(value: object, budget: _Budget, depth: int) -> list[Any]:
         if kind is numpy.ndarray and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
             budget.spend(value.nbytes)  # type: ignore[attr-defined]
             return ["array", _array(value)]
-        if kind.__module__ == "numpy" and issubclass(kind, numpy.generic) and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
+        if id(kind) in _numpy_scalars() and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
             budget.spend(value.nbytes)  # type: ignore[attr-defined]
             return ["scalar", _array(value)]
     budget.spend(100)
     return ["opaque", type_name(value)[:100]]
+
+
+@cache
+def _numpy_scalars() -> frozenset[int]:
+    """Return the identities of NumPy's own types of scalars: a class that is none of them is not asked for anything."""
+    import numpy as np
+
+    return frozenset(id(kind) for kind in np.sctypeDict.values())
 
 
 def _array(value: Any) -> list[Any]:

@@ -104,7 +104,7 @@ def deadline(seconds: float, error: Exception) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def pack(value: object, seconds: float = 5.0) -> bytes:
+def pack(value: object, seconds: float = 2.0) -> bytes:
     """Pickle `value` by value.
 
     Raises
@@ -136,7 +136,7 @@ def run(
     baseline: object = None,
     timed: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
     rounds: int = 5,
-    limit: float = 5.0,
+    limit: float = 4.0,
     memory: int = MEMORY,
     filename: str = "",
     progress: Callable[[str], None] | None = None,
@@ -154,7 +154,8 @@ def run(
     baseline : callable
         What a timed case is compared with.
     limit : float
-        Seconds for all cases together, from the moment that the process is ready. What `call` says of its progress
+        Seconds for all cases together, from the moment that the process is ready, and as many to unpack the answer
+        before. What `call` says of its progress
         (:func:`course.practice.child.tell`) gives it as many seconds again, up to `MAX_STEPS` times.
     memory : int
         Bytes that the process may have.
@@ -264,7 +265,7 @@ def _listen(
         try:
             message = json.loads(line)
             what = message["what"]
-            if what == "ready":
+            if what in ("loading", "ready"):
                 deadline = time.monotonic() + limit
             elif what == "progress":
                 steps += 1
