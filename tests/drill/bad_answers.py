@@ -58,13 +58,10 @@ class Stubborn:
 
     __repr__ = __str__ = __format__ = __len__ = __iter__ = __eq__ = __ne__ = __lt__ = __hash__ = __bool__ = _reply
     __float__ = __int__ = __index__ = __complex__ = __array__ = __getitem__ = __contains__ = __abs__ = __neg__ = _reply
-    __add__ = __radd__ = __mul__ = __sub__ = __getattr__ = __dir__ = __sizeof__ = __del__ = _reply
+    __add__ = __radd__ = __mul__ = __sub__ = __getattr__ = __dir__ = __sizeof__ = _reply
 
     def __reduce__(self) -> Any:
         return Stubborn, (object.__getattribute__(self, "kind"),)
-
-    def __del__(self) -> None:
-        pass
 
 
 class UnfriendlyPickle:
@@ -102,8 +99,8 @@ def _hostile_class(what: str) -> type:
         raise RuntimeError("a class without manners")
 
     names = ("__name__", "__module__", "__mro__", "__bases__", "__doc__", "__dict__")
-    methods = ("__call__", "__instancecheck__", "__subclasscheck__", "__repr__", "__str__", "__eq__", "__hash__", "__len__",
-               "__iter__", "__getattr__")  # fmt: skip
+    methods = ("__call__", "__instancecheck__", "__subclasscheck__", "__repr__", "__str__", "__eq__", "__hash__",
+               "__len__", "__iter__", "__getattr__")  # fmt: skip
     meta = type("Meta", (type,), {name: property(reply) for name in names} | dict.fromkeys(methods, reply))
     return type.__new__(meta, "Unmannered", (), {})
 
@@ -165,7 +162,9 @@ class _List(list):
 
 _WRONG_TYPES: tuple[Callable[[Dice], Any], ...] = (
     lambda d: "".join(chr(d.choice((65, 955, 0x4E2D, 0x1F600, 10, 0, 0xD800))) for _ in range(d.randrange(40))),
-    lambda d: d.choice(("nan", "1e5", "<script>alert(1)</script>", "; rm -rf", "\x1b[2J", "None", "%s%n", "{0}", "\\", " ")),
+    lambda d: d.choice(
+        ("nan", "1e5", "<script>alert(1)</script>", "; rm -rf", "\x1b[2J", "None", "%s%n", "{0}", "\\", " ")
+    ),
     lambda d: d.randbytes(d.randrange(30)),
     lambda d: bytearray(3),
     lambda d: memoryview(b"abc"),
@@ -345,10 +344,10 @@ def spoil(value: Any, how: int, dice: Dice) -> Any:
     if isinstance(value, str):
         return dice.choice((value + "?", "", None, 7, [value, value], value.encode()))
     if isinstance(value, list | tuple):
-        return dice.choice((value[:-1], [*value, *value, 0], list(value)[::-1] + [0], dict(enumerate(value)), None,
+        return dice.choice((value[:-1], [*value, *value, 0], [*list(value)[::-1], 0], dict(enumerate(value)), None,
                             [list(value), list(value)], [value, None], str(value), (v for v in value)))  # fmt: skip
     if isinstance(value, dict):
-        return dice.choice((dict(list(value.items())[1:] + [("more", 1)]), list(value), None, {**value, "more": 1}))
+        return dice.choice(({**dict(list(value.items())[1:]), "more": 1}, list(value), None, {**value, "more": 1}))
     return dice.choice((None, 3.5, "nearly", [value, value]))
 
 
@@ -516,7 +515,9 @@ NO_FUNCTION: tuple[Callable[[Dice], Any], ...] = (
     _hostile_name,
     _drags,
     _holds,
-    lambda d: UnfriendlyPickle(d.choice(("raises", "exits", "unpacks to an exit", "unpacks to a number", "cannot be unpacked"))),
+    lambda d: UnfriendlyPickle(
+        d.choice(("raises", "exits", "unpacks to an exit", "unpacks to a number", "cannot be unpacked"))
+    ),
 )  # fmt: skip
 
 
@@ -578,7 +579,20 @@ def _patches_numpy(*_: Any, **__: Any) -> Any:
 
 
 def _patches_builtins(*_: Any, **__: Any) -> Any:
-    for name in ("abs", "len", "isinstance", "issubclass", "all", "any", "max", "min", "sorted", "type", "hex", "float"):
+    for name in (
+        "abs",
+        "len",
+        "isinstance",
+        "issubclass",
+        "all",
+        "any",
+        "max",
+        "min",
+        "sorted",
+        "type",
+        "hex",
+        "float",
+    ):
         setattr(builtins, name, lambda *a, **k: True)
     return -1.5
 

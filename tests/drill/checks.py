@@ -87,9 +87,10 @@ def _judge(todo: list[tuple[str, int]], report: str, errors: str) -> None:
 
     sys.stderr = stream = open(errors, "a", encoding="utf-8")  # noqa: SIM115
     kept = np.allclose, json.dumps, math.isclose
-    with tempfile.TemporaryDirectory(prefix="course-home-", ignore_cleanup_errors=True) as home, open(
-        report, "a", encoding="utf-8"
-    ) as lines:
+    with (
+        tempfile.TemporaryDirectory(prefix="course-home-", ignore_cleanup_errors=True) as home,
+        open(report, "a", encoding="utf-8") as lines,
+    ):
         os.environ["COURSE_HOME"] = home
         for name, seed in todo:
             lines.write(json.dumps({"begun": [name, seed]}) + "\n")

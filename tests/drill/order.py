@@ -4,11 +4,11 @@ A chapter goes through three passes, each in a kernel of the kind that JupyterLa
 
 twice      all cells, and all cells again in the same kernel
 restart    the first half, a restart, then all cells
-interrupt  each cell that took longer than `LONG` is interrupted at a random moment, must end soon, and is then run whole
+interrupt  each cell that took longer than `LONG` is interrupted at a random moment, must end soon, and is then run
 
 After each interrupt and each pass the kernel must answer, and no process that a cell started may be left. A cell that
-opens a cluster for the cells after it (``enter_context(… cluster(``) may leave that one; the end of the chapter takes it
-down.
+opens a cluster for the cells after it (``enter_context(… cluster(``) may leave that one; the end of the chapter closes
+it.
 
 A scoreboard that a busy machine puts out of its tolerance says so, and is no fault of the order: it is counted apart.
 """

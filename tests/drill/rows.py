@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+
 def row(what: str, count: int, wrong: Sequence[str], figures: str = "") -> dict[str, Any]:
     """Return one row; `wrong` are sentences on what went wrong, of which the first are shown."""
     shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
