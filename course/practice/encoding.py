@@ -42,8 +42,8 @@ def type_name(value: object) -> str:
     return type.__dict__["__name__"].__get__(type(value))
 
 
-class _Budget:
-    """Counts down what may still be sent."""
+class Budget:
+    """Counts down what may still be sent: by one value, or by all that share it."""
 
     def __init__(self) -> None:
         self.items, self.bytes = MAX_ITEMS, MAX_BYTES
@@ -55,8 +55,14 @@ class _Budget:
             raise TooLargeError
 
 
-def encode(value: object) -> list[Any]:
+def encode(value: object, budget: Budget | None = None) -> list[Any]:
     """Return `value` as JSON data ``[kind, content]``.
+
+    Parameters
+    ----------
+    value : object
+    budget : Budget
+        What it may still take; by default as much as one value may.
 
     Raises
     ------
@@ -70,10 +76,10 @@ def encode(value: object) -> list[Any]:
     >>> encode(object())
     ['opaque', 'object']
     """
-    return _encode(value, _Budget(), 0)
+    return _encode(value, budget or Budget(), 0)
 
 
-def _encode(value: object, budget: _Budget, depth: int) -> list[Any]:
+def _encode(value: object, budget: Budget, depth: int) -> list[Any]:
     if depth > MAX_DEPTH:
         raise TooLargeError
     kind = type(value)

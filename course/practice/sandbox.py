@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from course.practice.child import main; main()"
 )
+_MARK = "COURSE_CHECK"  # in the environment of the process, and of all that it starts
 _SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -185,14 +187,16 @@ def run(
         "filename": filename,
     }
     payload = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n" + pack(job)
+    mark = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="course-check-", ignore_cleanup_errors=True) as folder:
+        began = time.time()
         process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-X", "utf8", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1")},
+            env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1"), _MARK: mark},
             **_own_group(),
         )
         lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -206,6 +210,7 @@ def run(
             outcome, stopped = _listen(process, lines, limit, memory, progress)
         finally:
             _end(process)
+            _end_strays(mark, began)
             for thread in threads:
                 thread.join(timeout=1.0)
             if process.stdout is not None and not threads[1].is_alive():
@@ -331,3 +336,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         process.kill()
     process.wait()
+
+
+def _end_strays(mark: str, since: float) -> None:
+    """End what the process started and then left behind, by ending first or by a step in between: it has the mark."""
+    import psutil
+
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if each.create_time() > since - 1.0 and each.environ().get(_MARK) == mark:
+                each.kill()

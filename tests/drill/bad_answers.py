@@ -634,6 +634,11 @@ def _starts_processes(*_: Any, **__: Any) -> Any:
     return -1.5
 
 
+def _leaves_a_process(*_: Any, **__: Any) -> Any:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(601)"], start_new_session=True)
+    os._exit(0)
+
+
 def _starts_threads(*_: Any, **__: Any) -> Any:
     for _k in range(5):
         threading.Thread(target=time.sleep, args=(600,)).start()
@@ -693,6 +698,7 @@ MISBEHAVES: tuple[Callable[[Dice], Any], ...] = (
     lambda d: _patches_json,
     lambda d: _closes,
     lambda d: _starts_processes,
+    lambda d: _leaves_a_process,
     lambda d: _starts_threads,
     lambda d: _overflows,
     lambda d: _segfaults,
@@ -790,8 +796,8 @@ ENDLESS: tuple[Callable[[Dice], Any], ...] = (
 # ---- one of all these
 
 
-WEIGHTS = {"nearly right": 30, "returns nonsense": 27, "raises": 15, "is no function": 14, "misbehaves": 10,
-           "never ends": 4}  # fmt: skip
+WEIGHTS = {"nearly right": 30, "returns nonsense": 27, "raises": 15, "is no function": 14, "misbehaves": 11,
+           "never ends": 3}  # fmt: skip
 
 
 def bad_answer(exercise: Exercise, seed: int, weights: dict[str, int] | None = None) -> Answer:

@@ -134,7 +134,8 @@ def _cluster(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
 
             def strike() -> None:
                 time.sleep(moment)
-                notes.append(_do(kind, client, dice, kept))
+                late = answer.done()
+                notes.append("too late" if late else _do(kind, client, dice, kept))
 
             thread = threading.Thread(target=strike, daemon=True)
             thread.start()
@@ -172,8 +173,12 @@ def _program(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
     while len(children(process)) < 4 and recording.poll() is None and time.monotonic() < until:  # it and three workers
         time.sleep(0.02)
     time.sleep(moment + dice.uniform(0.0, 1.0))
-    with contextlib.suppress(psutil.Error, IndexError):
-        process.children()[0].kill()
+    started = process.children(recursive=True) if recording.poll() is None else []
+    if started:
+        with contextlib.suppress(psutil.Error):
+            process.children()[0].kill()
+    else:
+        found["note"] = "too late"
     said, told = recording.communicate(timeout=LIMIT)
     if f"answer {right_answer()}" in said:
         found["came"] = "right answer"
@@ -185,6 +190,10 @@ def _program(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
         found["came"] = "nothing recorded"
         if "nothing was recorded" not in told:
             found["wrong"] = f"no trace, and no word of it: {told[-200:]!r}"
+    _, alive = psutil.wait_procs(started, timeout=10.0)  # what it started is no longer below this process
+    if alive:
+        found["wrong"] = f"{len(alive)} processes of the program are left"
+        end_all(each.pid for each in alive)
 
 
 def _unreadable(file: Path) -> str:

@@ -15,6 +15,7 @@ A scoreboard that a busy machine puts out of its tolerance says so, and is no fa
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import tempfile
@@ -28,6 +29,7 @@ from typing import Any
 
 import nbformat
 import psutil
+import zmq
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
@@ -91,7 +93,8 @@ class Kernel:
             return Ran(time.perf_counter() - began, "Hangs", f"no end within {limit:.0f} s")
         finally:
             timer.cancel()
-            timer.join()
+            if interrupt_after is not None:
+                timer.join()
         error = reply.get("ename", "") if reply["status"] == "error" else ""
         return Ran(time.perf_counter() - began, error, str(reply.get("evalue", ""))[:300], "".join(said))
 
@@ -108,13 +111,12 @@ class Kernel:
 @contextmanager
 def kernel(folder: Path) -> Iterator[Kernel]:
     """Start a kernel in a folder, for a learner without a past."""
-    import os
-
     with tempfile.TemporaryDirectory(prefix="course-home-", ignore_cleanup_errors=True) as home:
         environment = {**os.environ, "COURSE_HOME": home}
         environment.pop("MPLBACKEND", None)
         manager = _ThisPython()
-        manager.start_kernel(cwd=str(folder), env=environment)
+        encryption = "auto" if zmq.has("curve") else "disabled"
+        manager.start_kernel(cwd=str(folder), env=environment, transport_encryption=encryption)
         client = manager.blocking_client()
         client.start_channels()
         try:

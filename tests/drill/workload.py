@@ -26,7 +26,7 @@ def pair(one: Any, other: Any) -> Any:
 
 def submit(client: Client) -> Future:
     """Submit the workload: parts, sums of pairs of parts (which travel between workers), one number."""
-    level = client.map(part, range(PARTS), seconds=0.03, pure=False)
+    level = client.map(part, range(PARTS), seconds=0.08, pure=False)
     while len(level) > 1:
         level = [client.submit(pair, *two) if len(two) == 2 else two[0]
                  for two in (level[k : k + 2] for k in range(0, len(level), 2))]  # fmt: skip
