@@ -49,6 +49,7 @@ class Budget:
         self.items, self.bytes = MAX_ITEMS, MAX_BYTES
 
     def spend(self, size: int) -> None:
+        """Count one value of so many bytes."""
         self.items -= 1
         self.bytes -= size
         if self.items < 0 or self.bytes < 0:
