@@ -46,6 +46,10 @@ PATIENCE = 15.0
 """Seconds within which an interrupted cell must end: what it started is closed meanwhile."""
 
 CELL_LIMIT = 240.0
+_IMPORTS = re.compile(r"^\s*(import|from) ", re.MULTILINE)
+_HALF_IMPORTED = ("NameError", "ImportError", "ModuleNotFoundError", "AttributeError")
+"""What an import may raise for ever after one that was interrupted: that is Python's, and a restart helps."""
+
 _STAYS = re.compile(r"enter_context\([\w.]*(cluster|standalone)\(")
 
 
@@ -137,6 +141,7 @@ class Drilled:
     interrupts: int = 0
     caught: int = 0
     slowest: float = 0.0
+    half_imported: int = 0
     wrong: list[str] = field(default_factory=list)
     out_of_tolerance: list[str] = field(default_factory=list)
 
@@ -190,9 +195,18 @@ def drill(path: Path, seed: int, passes: Sequence[str] = ("twice", "restart", "i
         if "interrupt" in passes:
             before = children(running.process)
             for k, source in cells:
-                if seconds[k] > LONG:
+                if long := seconds[k] > LONG:
                     _interrupt(found, running, k, source, dice.uniform(0.05, 0.95) * seconds[k])
-                found.note(f"cell {k}, after the interrupts", running.run(source))
+                ran = running.run(source)
+                if long and ran.error in _HALF_IMPORTED and _IMPORTS.search(source):
+                    found.half_imported += 1
+                    running.restart()
+                    before = children(running.process)
+                    for earlier, text in cells:
+                        if earlier < k:
+                            running.run(text)
+                    ran = running.run(source)
+                found.note(f"cell {k}, after the interrupts", ran)
             found.settled("at the end", running, before)
     return found
 
@@ -222,7 +236,8 @@ def run(names: tuple = (), seed: int = 0, passes: tuple = ("twice", "restart", "
         found = drill(ROOT / chapter.file, seed, passes)
         figures = (
             f"{found.cells} cells run, {found.interrupts} interrupts ({found.caught} in time), the slowest to end took "
-            f"{found.slowest:.1f} s; {len(found.out_of_tolerance)} scoreboards out of tolerance"
+            f"{found.slowest:.1f} s; {found.half_imported} restarts because an import was cut; "
+            f"{len(found.out_of_tolerance)} scoreboards out of tolerance"
         )
         rows.append(row(found.name, found.cells + found.interrupts, found.wrong, figures))
         say(f"{rows[-1]['what']}: {rows[-1]['result']}; {figures}; {time.perf_counter() - began:.0f} s")
