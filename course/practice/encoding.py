@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 MAX_BYTES = 8_000_000
-MAX_ITEMS = 200_000
+MAX_ITEMS = 100_000
 MAX_DEPTH = 30
 _ARRAY_KINDS = "biufcUSmM"
 

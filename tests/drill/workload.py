@@ -43,7 +43,7 @@ if __name__ == "__main__":
     from distributed import LocalCluster
 
     with (
-        LocalCluster(3, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster,
+        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster,
         Client(cluster) as client,
     ):
         print("answer", int(submit(client).result(timeout=60)), flush=True)
