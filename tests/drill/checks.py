@@ -93,6 +93,9 @@ def _judge(todo: list[tuple[str, int]], report: str, errors: str) -> None:
     ):
         os.environ["COURSE_HOME"] = home
         for name, seed in todo:
+            parent = multiprocessing.parent_process()
+            if parent is not None and not parent.is_alive():  # nobody reads on
+                return
             lines.write(json.dumps({"begun": [name, seed]}) + "\n")
             lines.flush()
             faulthandler.dump_traceback_later(STUCK, exit=True, file=stream)

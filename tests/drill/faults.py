@@ -127,7 +127,7 @@ def _cluster(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
             3, 1, local=True, dashboard=False, worker_log=False, memory_limit=MEMORY, config=config
         ) as client,
     ):
-        with measure.record(client) as run:
+        with measure.record(client, wait=3.0) as run:
             answer = submit(client)
             notes: list[str] = []
             kept: list[Future] = []
@@ -155,24 +155,15 @@ def _cluster(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
 
 def _program(found: dict[str, Any], kind: str, moment: float, dice: random.Random, file: Path) -> None:
     """Run the workload as a program under ``course record``, and kill the program."""
-    command = [
-        sys.executable,
-        "-m",
-        "course",
-        "record",
-        "-o",
-        str(file),
-        "--",
-        sys.executable,
-        "-m",
-        "tests.drill.workload",
-    ]
+    program = [sys.executable, str(Path(__file__).with_name("workload.py"))]
+    command = [sys.executable, "-m", "course", "record", "-o", str(file), "--", *program]
     recording = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process = psutil.Process(recording.pid)
-    until = time.monotonic() + LIMIT
-    while len(children(process)) < 4 and recording.poll() is None and time.monotonic() < until:  # it and three workers
-        time.sleep(0.02)
-    time.sleep(moment + dice.uniform(0.0, 1.0))
+    assert recording.stdout is not None
+    if recording.stdout.readline() != "begins\n":
+        found["wrong"] = f"the program did not begin: {recording.communicate(timeout=LIMIT)[1][-200:]!r}"
+        return
+    time.sleep(moment)
     started = process.children(recursive=True) if recording.poll() is None else []
     if started:
         with contextlib.suppress(psutil.Error):

@@ -46,4 +46,5 @@ if __name__ == "__main__":
         LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1") as cluster,
         Client(cluster) as client,
     ):
+        print("begins", flush=True)
         print("answer", int(submit(client).result(timeout=60)), flush=True)
