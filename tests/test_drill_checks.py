@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 
 from course.practice.checking import check
@@ -28,7 +29,7 @@ def test_the_same_seed_gives_the_same_answer(name):
     drawn = [[bad_answer(find(name), seed) for seed in range(20)] for _ in range(2)]
     assert [family for family, _ in drawn[0]] == [family for family, _ in drawn[1]]
     assert len({family for family, _ in drawn[0]}) > 1
-    plain = [[answer for _, answer in each if type(answer) in (int, str)] for each in drawn]
+    plain = [[answer for _, answer in each if type(answer) is int or type(answer) is str] for each in drawn]
     assert plain[0] == plain[1]
 
 
@@ -36,7 +37,9 @@ def test_each_kind_of_value_is_answered_in_words():
     for family, kinds in VALUES.items():
         for k, kind in enumerate(kinds):
             began = time.perf_counter()
-            result = check(VALUE, kind(bad_answers.Dice(k)))
+            with np.errstate(all="ignore"):
+                value = kind(bad_answers.Dice(k))
+            result = check(VALUE, value)
             assert time.perf_counter() - began < LIMIT, (family, k)
             assert not result.passed, (family, k)
             assert repr(result).encode(), (family, k)
@@ -61,8 +64,6 @@ def test_a_class_that_does_not_say_where_it_is_from():
 
     class Unmannered(metaclass=Meta):
         pass
-
-    import numpy as np
 
     assert encode(Unmannered()) == ["opaque", "Unmannered"]
     assert decode(encode(np.float32(1.5))) == 1.5

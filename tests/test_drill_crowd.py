@@ -8,6 +8,8 @@ import pytest
 
 from tests.drill import crowd
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_kernels_at_once():
     (row,) = crowd.run(kernels=2, chapter="26", memory=(4.0,))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.drill import faults
-from tests.drill.rows import left
+from tests.drill.rows import children, left
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("kind", faults.KINDS)
@@ -28,12 +33,10 @@ def test_a_trace_that_cannot_be_read_would_be_seen(tmp_path):
 
 
 def test_a_process_that_is_left_would_be_seen():
-    import subprocess
-    import sys
-
+    before = children()
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        assert list(left((), patience=0.0)) == [process.pid]
+        assert list(left(before, patience=0.0)) == [process.pid]
     finally:
         process.kill()
         process.wait()

@@ -9,6 +9,8 @@ import pytest
 
 from tests.drill import order
 
+pytestmark = pytest.mark.slow
+
 GOOD = [
     "import time\nfrom course import measure",
     "with measure.cluster(1, 1, local=True, dashboard=False) as client:\n"

@@ -535,7 +535,8 @@ class Returns:
         self.family, self.which, self.seed = family, which, seed
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return VALUES[self.family][self.which](random.Random(self.seed))
+        with np.errstate(all="ignore"):
+            return VALUES[self.family][self.which](random.Random(self.seed))
 
 
 def _prints(*_: Any, **__: Any) -> Any:
@@ -802,12 +803,16 @@ WEIGHTS = {"nearly right": 30, "returns nonsense": 27, "raises": 15, "is no func
 
 def bad_answer(exercise: Exercise, seed: int, weights: dict[str, int] | None = None) -> Answer:
     """Return the family of a bad answer, and the answer: the same seed, the same answer."""
+    with np.errstate(all="ignore"):
+        return _drawn(exercise, seed, weights or WEIGHTS)
+
+
+def _drawn(exercise: Exercise, seed: int, weights: dict[str, int]) -> Answer:
     dice = random.Random(f"{seed} {exercise.id}")
     if exercise.grader is not None:
         return "is no function", _not_callable(dice)
     if not exercise.is_function:
         return _bad_value(dice, exercise)
-    weights = weights or WEIGHTS
     family = dice.choices(list(weights), list(weights.values()))[0]
     if family == "nearly right":
         answer = _nearly_right(dice, exercise) if exercise.expected is not None else None
