@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import psutil
 import pytest
 
+from course.practice import sandbox
 from course.practice.checking import check
 from course.practice.comparing import short
-from course.practice.encoding import decode, encode
+from course.practice.encoding import MAX_ITEMS, decode, encode
 from course.practice.exercises import chapters, exercises_of, find
 from tests.drill import bad_answers
 from tests.drill.bad_answers import VALUES, bad_answer
@@ -109,3 +111,24 @@ def test_an_answer_that_never_unpacks():
     began = time.perf_counter()
     assert "no answer within 4 s" in repr(check(FUNCTION, ForEver()))
     assert time.perf_counter() - began < LIMIT + 1.0
+
+
+def test_a_process_that_outlives_the_one_that_started_it():
+    assert not check(FUNCTION, bad_answers._leaves_a_process).passed
+    until = time.monotonic() + 5
+    while _sleepers() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert _sleepers() == []
+
+
+def _sleepers():
+    found = psutil.process_iter(["cmdline"])
+    return [each for each in found if "import time; time.sleep(601)" in (each.info["cmdline"] or [])]
+
+
+def test_all_cases_together_have_one_bound():
+    def large(answer):
+        return [0.5] * (MAX_ITEMS - 10)
+
+    came = sandbox.run(large, None, [((), {})] * 3).cases
+    assert [each.status for each in came] == ["value", "too_large", "too_large"]
