@@ -34,6 +34,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 from course.syllabus import chapters
 from tests.drill.rows import children, end_all, left, main, row, say
@@ -130,6 +131,7 @@ def kernel(folder: Path) -> Iterator[Kernel]:
             client.stop_channels()
             manager.shutdown_kernel(now=False)
             manager.cleanup_resources()
+            ensure_event_loop().close()  # the client's own, which it leaves open
 
 
 @dataclass
