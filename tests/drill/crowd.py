@@ -34,7 +34,9 @@ sys.exit(main(["run", "--timeout", sys.argv[3], sys.argv[2]]))
 """``course run`` with a limit that its kernel and the workers inherit."""
 
 PATIENCE = 1800.0
-_REASON = re.compile(r"^\w*(Error|Exception|Warning)\b.*|.*\b(kernel|memory|unavailable|more than [\d.]+ s)\b.*", re.IGNORECASE)
+_REASON = re.compile(
+    r"^\w*(Error|Exception|Warning)\b.*|.*\b(kernel|memory|unavailable|more than [\d.]+ s)\b.*", re.IGNORECASE
+)
 
 
 def reason(said: str) -> str:
