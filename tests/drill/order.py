@@ -87,7 +87,11 @@ class Kernel:
             if message["msg_type"] == "stream" and message["content"]["name"] == "stderr":
                 said.append(message["content"]["text"])
 
-        timer = threading.Timer(interrupt_after or 0.0, self.manager.interrupt_kernel)
+        def interrupt() -> None:
+            self.manager.interrupt_kernel()
+            ensure_event_loop().close()  # that of this thread
+
+        timer = threading.Timer(interrupt_after or 0.0, interrupt)
         limit = CELL_LIMIT if interrupt_after is None else interrupt_after + PATIENCE
         began = time.perf_counter()
         if interrupt_after is not None:
