@@ -8,10 +8,12 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import dask
 import locket
 from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
-from distributed import Client, LocalCluster, Nanny, Worker
+from distributed import Client, LocalCluster, Nanny, Status, Worker
 from distributed.system import MEMORY_LIMIT
 
 from course.domain import scalar
@@ -33,7 +35,18 @@ _FOLDER_PREFIX = "course-dask-"
 
 
 class _PromptNanny(Nanny):
-    """Guards a worker process; when closed, gives a task in progress two seconds, not Dask's four."""
+    """Guards a worker process; when closed, gives a task in progress two seconds, not Dask's four.
+
+    An interrupt (Ctrl-C, the button of JupyterLab) reaches all processes of a group. It is meant for the program,
+    which then closes its cluster; a worker that it reached, too, would end with tracebacks in the midst of that. So it
+    is kept from the thread that starts the worker processes, from which they inherit this.
+    """
+
+    async def start_unsafe(self) -> Nanny:
+        if hasattr(signal, "pthread_sigmask"):  # on Windows a process in a group of its own gets none
+            resource_tracker.ensure_running()  # its start would let interrupts through again
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return await super().start_unsafe()
 
     async def close(self, timeout: float = 5, reason: str = "nanny-close") -> str:
         return await super().close(timeout=min(timeout, 2.5), reason=reason)
@@ -71,8 +84,18 @@ class _LocalCluster(LocalCluster):
         except Exception:
             raise
         except BaseException:
-            self.close()
+            with _kept_back(), contextlib.suppress(Exception):  # what is to be seen is the interrupt
+                self.sync(self._end_begun)
+                self.close()
             raise
+
+    async def _end_begun(self) -> None:
+        """Take down what had begun to start: the cluster does not count it as its own yet."""
+        begun = list(self._created)
+        await asyncio.gather(*begun, return_exceptions=True)
+        await asyncio.gather(*(worker.close() for worker in begun), return_exceptions=True)
+        if self.status is not Status.running and self.scheduler is not None:
+            await self.scheduler.close()
 
     @property
     def dashboard_link(self) -> str:

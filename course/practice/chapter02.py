@@ -324,7 +324,6 @@ EXERCISES = [
         minutes=25,
         cases=_COMPARISONS,
         judge=_judge_interval,
-        limit=20.0,
         behaviour="the 95 % bootstrap interval of the candidate's median ÷ the baseline's: lower end, upper end",
         hints=(
             "Resample each side on its own, with replacement, as many times as it has runs; keep the ratio of medians.",

@@ -346,7 +346,6 @@ EXERCISES = [
         timed=_items,
         cost=_makespan,
         target=5.0,
-        limit=10.0,
         behaviour="a list of batches, each a list of items, whose run is 5 times as short as with one item a task",
         hints=(
             "One item a task: the scheduler needs n × 1 ms, the workers n × 2 ms / N. Balance the two.",

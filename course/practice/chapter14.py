@@ -383,7 +383,6 @@ EXERCISES = [
         timed=_board_cases,
         cost=lambda args, response: float(response),
         target=6.0,
-        limit=20.0,
         behaviour="the number of a server; the mean response of 12 servers at 90 % becomes a sixth or less",
         hints=(
             "Between two writings of the board all run to one server. Chance helps, but what do you know besides?",

@@ -343,7 +343,7 @@ def raised_text(error: dict[str, Any], filename: str) -> str:
     if error["type"] == "NotImplementedError":
         return f"{NOTHING_YET}: the function raises NotImplementedError, so its body is still to be written"
     text = f"the exception {error['type']}"
-    message = " ".join(_without_addresses(error["message"]).split())
+    message = printable(" ".join(_without_addresses(error["message"]).split()))
     if message:
         text += f": {message}"
     if error["line"] is not None:
@@ -351,6 +351,17 @@ def raised_text(error: dict[str, Any], filename: str) -> str:
         if source:
             text += f" (at `{source[:80]}`)"
     return text
+
+
+def printable(text: str) -> str:
+    r"""Write what cannot be shown (halves of characters, the codes that move a terminal's cursor) as in a program.
+
+    Examples
+    --------
+    >>> printable("clear \x1b[2J, café")
+    'clear \\x1b[2J, café'
+    """
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _without_addresses(text: str) -> str:
@@ -462,8 +473,10 @@ def name_of(answer: object) -> str:
     """Return the name of a learner's function."""
     if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.name
-    if type(answer) is types.FunctionType and answer.__name__.isidentifier():
-        return answer.__name__[:60]
+    if type(answer) is types.FunctionType:
+        name = answer.__name__
+        if type(name) is str and name.isidentifier():  # a text of the learner's own making is not asked
+            return name[:60]
     return "your answer"
 
 
@@ -471,7 +484,8 @@ def filename_of(answer: object) -> str:
     """Return where a learner's function was written."""
     if type(answer) is FunctionElsewhere:  # isinstance asks the answer, which may lie
         return answer.filename
-    return answer.__code__.co_filename if type(answer) is types.FunctionType else ""
+    filename = answer.__code__.co_filename if type(answer) is types.FunctionType else ""
+    return filename if type(filename) is str else ""
 
 
 def describe_unknown(answer: object) -> str:

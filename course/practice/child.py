@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from course.practice.encoding import TooLargeError, encode, type_name
+from course.practice.encoding import Budget, TooLargeError, encode, type_name
 
 MAX_PRINTED = 2000
 _clock = time.perf_counter  # bound before any code of the learner runs
@@ -90,7 +90,9 @@ def _encoded_or_none(value: object) -> Any:
         return None
 
 
-def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str) -> dict[str, Any]:
+def _run_case(
+    call: Callable[..., Any], answer: Any, blob: bytes, filename: str, budget: Budget
+) -> dict[str, Any]:
     args, kwargs = pickle.loads(blob)
     before = _encoded_or_none((args, kwargs))
     try:
@@ -99,7 +101,7 @@ def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str)
         return {"raised": describe_error(error, filename)}
     result: dict[str, Any]
     try:
-        result = {"value": encode(value)}
+        result = {"value": encode(value, budget)}
     except TooLargeError:
         result = {"too_large": type_name(value)}
     except BaseException as error:
@@ -109,7 +111,9 @@ def _run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str)
     return result
 
 
-def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds: int, filename: str) -> Any:
+def _time_case(
+    call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds: int, filename: str, budget: Budget
+) -> Any:
     """Time candidate and baseline in turns; each turn gets fresh functions and fresh arguments."""
     times: list[list[float]] = []
     value: Any = None
@@ -129,7 +133,7 @@ def _time_case(call: Callable[..., Any], blobs: list[bytes], case: bytes, rounds
         if turn:
             times.append(row)
     try:
-        return {"value": encode(value), "times": times}
+        return {"value": encode(value, budget), "times": times}
     except TooLargeError:
         return {"too_large": type_name(value)}
 
@@ -169,15 +173,17 @@ def main() -> None:
     filename = job["filename"]
     try:
         call = pickle.loads(job["call"])
+        send(what="loading")  # from here on the learner's code may run
         answer = pickle.loads(job["answer"])
     except BaseException as error:
         send(what="unloadable", raised=describe_error(error, filename))
         os._exit(0)
     send(what="ready")
+    budget = Budget()  # for all cases together: what comes back is read and judged by the process that waits
     for blob in job["cases"]:
-        send(what="case", **_run_case(call, answer, blob, filename))
+        send(what="case", **_run_case(call, answer, blob, filename, budget))
     for blob in job["timed"]:
         blobs = [job["answer"], job["baseline"]]
-        send(what="timed", **_time_case(call, blobs, blob, job["rounds"], filename))
+        send(what="timed", **_time_case(call, blobs, blob, job["rounds"], filename, budget))
     send(what="end", printed=printed.text, dropped=printed.dropped)
     os._exit(0)  # threads that the function started do not keep the process alive

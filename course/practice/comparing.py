@@ -84,10 +84,15 @@ def short(value: Any, length: int = 70) -> str:
         text = "[" + ", ".join(short(each) for each in value[:20]) + ", …]"
     elif type(value) is int and value.bit_length() > 4000:
         return f"a whole number of {value.bit_length()} bits"
+    elif type(value) in (set, frozenset) and len(value) > 1000:
+        text = kind_of(value)
     elif type(value) in (set, frozenset):
         text = "{" + ", ".join(sorted(short(each) for each in value)) + "}"
     elif type(value) in (bool, int, str, dict, complex, bytes, tuple):
-        text = repr(value)
+        try:
+            text = repr(value)
+        except ValueError:  # a number in it has more digits than Python writes
+            text = kind_of(value)
     else:
         text = f"<{type_name(value)}>"
     text = " ".join(text.split())

@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 MAX_BYTES = 8_000_000
-MAX_ITEMS = 200_000
+MAX_ITEMS = 100_000
 MAX_DEPTH = 30
 _ARRAY_KINDS = "biufcUSmM"
 
@@ -41,21 +42,28 @@ def type_name(value: object) -> str:
     return type.__dict__["__name__"].__get__(type(value))
 
 
-class _Budget:
-    """Counts down what may still be sent."""
+class Budget:
+    """Counts down what may still be sent: by one value, or by all that share it."""
 
     def __init__(self) -> None:
         self.items, self.bytes = MAX_ITEMS, MAX_BYTES
 
     def spend(self, size: int) -> None:
+        """Count one value of so many bytes."""
         self.items -= 1
         self.bytes -= size
         if self.items < 0 or self.bytes < 0:
             raise TooLargeError
 
 
-def encode(value: object) -> list[Any]:
+def encode(value: object, budget: Budget | None = None) -> list[Any]:
     """Return `value` as JSON data ``[kind, content]``.
+
+    Parameters
+    ----------
+    value : object
+    budget : Budget
+        What it may still take; by default as much as one value may.
 
     Raises
     ------
@@ -69,10 +77,10 @@ def encode(value: object) -> list[Any]:
     >>> encode(object())
     ['opaque', 'object']
     """
-    return _encode(value, _Budget(), 0)
+    return _encode(value, budget or Budget(), 0)
 
 
-def _encode(value: object, budget: _Budget, depth: int) -> list[Any]:
+def _encode(value: object, budget: Budget, depth: int) -> list[Any]:
     if depth > MAX_DEPTH:
         raise TooLargeError
     kind = type(value)
@@ -109,11 +117,19 @@ def _encode(value: object, budget: _Budget, depth: int) -> list[Any]:
         if kind is numpy.ndarray and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
             budget.spend(value.nbytes)  # type: ignore[attr-defined]
             return ["array", _array(value)]
-        if kind.__module__ == "numpy" and issubclass(kind, numpy.generic) and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
+        if id(kind) in _numpy_scalars() and value.dtype.kind in _ARRAY_KINDS:  # type: ignore[attr-defined]
             budget.spend(value.nbytes)  # type: ignore[attr-defined]
             return ["scalar", _array(value)]
     budget.spend(100)
     return ["opaque", type_name(value)[:100]]
+
+
+@cache
+def _numpy_scalars() -> frozenset[int]:
+    """Return the identities of NumPy's own types of scalars: a class that is none of them is not asked for anything."""
+    import numpy as np
+
+    return frozenset(id(kind) for kind in np.sctypeDict.values())
 
 
 def _array(value: Any) -> list[Any]:

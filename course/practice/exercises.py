@@ -106,7 +106,7 @@ class Exercise:
     pure : bool
         Whether the function must leave its arguments as they are.
     limit : float
-        Seconds that all cases together may take.
+        Seconds that all cases together may take. With the start of their process an answer is judged within 5 s.
     baseline : callable
         For ``tune``: the slow, correct function that the answer is compared with.
     timed : sequence like `cases`
@@ -156,7 +156,7 @@ class Exercise:
     mistakes: Mapping[str, Any] = field(default_factory=dict)
     call: Callable[..., Any] = _call
     pure: bool = True
-    limit: float = 5.0
+    limit: float = 4.0
     baseline: Callable[..., Any] | None = None
     timed: Sequence[Any] | Callable[[], Sequence[Any]] = ()
     cost: Callable[..., float] | None = None

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import secrets
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from course.practice.child import main; main()"
 )
+_MARK = "COURSE_CHECK"  # in the environment of the process, and of all that it starts
 _SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -104,7 +106,7 @@ def deadline(seconds: float, error: Exception) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def pack(value: object, seconds: float = 5.0) -> bytes:
+def pack(value: object, seconds: float = 2.0) -> bytes:
     """Pickle `value` by value.
 
     Raises
@@ -136,7 +138,7 @@ def run(
     baseline: object = None,
     timed: Sequence[tuple[tuple[Any, ...], dict[str, Any]]] = (),
     rounds: int = 5,
-    limit: float = 5.0,
+    limit: float = 4.0,
     memory: int = MEMORY,
     filename: str = "",
     progress: Callable[[str], None] | None = None,
@@ -154,7 +156,8 @@ def run(
     baseline : callable
         What a timed case is compared with.
     limit : float
-        Seconds for all cases together, from the moment that the process is ready. What `call` says of its progress
+        Seconds for all cases together, from the moment that the process is ready, and as many to unpack the answer
+        before. What `call` says of its progress
         (:func:`course.practice.child.tell`) gives it as many seconds again, up to `MAX_STEPS` times.
     memory : int
         Bytes that the process may have.
@@ -184,14 +187,16 @@ def run(
         "filename": filename,
     }
     payload = json.dumps([entry or os.getcwd() for entry in sys.path]).encode() + b"\n" + pack(job)
+    mark = secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="course-check-", ignore_cleanup_errors=True) as folder:
+        began = time.time()
         process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-X", "utf8", "-c", _BOOT],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1")},
+            env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1"), _MARK: mark},
             **_own_group(),
         )
         lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -205,6 +210,7 @@ def run(
             outcome, stopped = _listen(process, lines, limit, memory, progress)
         finally:
             _end(process)
+            _end_strays(mark, began)
             for thread in threads:
                 thread.join(timeout=1.0)
             if process.stdout is not None and not threads[1].is_alive():
@@ -264,7 +270,7 @@ def _listen(
         try:
             message = json.loads(line)
             what = message["what"]
-            if what == "ready":
+            if what in ("loading", "ready"):
                 deadline = time.monotonic() + limit
             elif what == "progress":
                 steps += 1
@@ -330,3 +336,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
         process.kill()
     process.wait()
+
+
+def _end_strays(mark: str, since: float) -> None:
+    """End what the process started and then left behind, by ending first or by a step in between: it has the mark."""
+    import psutil
+
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if each.create_time() > since - 1.0 and each.environ().get(_MARK) == mark:
+                each.kill()

@@ -138,6 +138,49 @@ def test_interrupted_start_leaves_nothing(monkeypatch):
         pass
 
 
+INTERRUPTED = """
+import sys, time
+from course.measure import cluster
+
+if __name__ == "__main__":
+    print("begins", flush=True)
+    try:
+        with cluster(2, dashboard=False, local=True) as client:
+            client.map(time.sleep, [60] * 4, pure=False)
+            print("runs", flush=True)
+            time.sleep(60)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no signal for a group of processes here")
+@pytest.mark.parametrize("moment", ["begins", "starts", "runs"])
+def test_an_interrupt_of_the_whole_group_is_quiet(moment, tmp_path):
+    """As Ctrl-C in a terminal and the button of JupyterLab do it: workers get the signal, too."""
+    script = tmp_path / "script.py"
+    script.write_text(INTERRUPTED, encoding="utf-8")
+    process = subprocess.Popen(
+        [sys.executable, str(script)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout.readline() == "begins\n"
+    if moment == "runs":
+        assert process.stdout.readline() == "runs\n"
+    until = time.monotonic() + 30
+    while len(workers := _workers_of(process.pid)) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep({"begins": 0.0, "starts": 0.5, "runs": 0.0}[moment])
+    os.killpg(process.pid, signal.SIGINT)
+    said, told = process.communicate(timeout=60)
+    assert (said.splitlines()[-1], told) == ("interrupted", "")
+    assert psutil.wait_procs(workers, timeout=5)[1] == []
+
+
+def _workers_of(pid: int) -> list[psutil.Process]:
+    found = psutil.Process(pid).children(recursive=True)
+    return [each for each in found if "spawn_main" in " ".join(each.cmdline())]
+
+
 def test_processes_that_do_not_start_become_threads(monkeypatch, capsys):
     def refuse(self):
         raise PermissionError("no process for you")
