@@ -145,7 +145,7 @@ class ClassFolder:
         ClassError
             There is no solution to make it from, or nbgrader refuses it.
         """
-        from course.notebook import source_notebook
+        from course.notebook import STUB, source_notebook
 
         name = self.assignment(chapter)
         solution = self.solutions / name / f"{name}.ipynb"
@@ -159,7 +159,7 @@ class ClassFolder:
         if not settings.exists():
             settings.write_text(_SETTINGS, encoding="utf-8")
         nbformat.write(source_notebook(nbformat.read(solution, as_version=4)), source / solution.name)
-        done = self._api(ClearSolutions={"code_stub": {"python": "# YOUR CODE HERE\n..."}}).generate_assignment(name)
+        done = self._api(ClearSolutions={"code_stub": {"python": STUB}}).generate_assignment(name)
         if not done["success"]:
             raise ClassError(f"nbgrader did not make {name}: {_last_words(done)}")
         if due is not None:
@@ -270,7 +270,8 @@ class ClassFolder:
             done = api.autograde(name, student)
         if not done["success"]:
             raise ClassError(f"{student}: nbgrader did not grade {name}: {_last_words(done)}")
-        return next(each for each in self.report(chapter) if each.name == student)
+        with self._gradebook() as book:
+            return self._student(book, name, student)
 
     def is_graded(self, chapter: int, student: str) -> bool:
         """Whether what a student handed in last was graded."""
@@ -297,29 +298,30 @@ class ClassFolder:
 
     def report(self, chapter: int) -> list[Student]:
         """Return the points of all students that handed in, and of those who are in the grade book only."""
-        from nbgrader.api import MissingEntry
-
         name = self.assignment(chapter)
-        found = []
         with self._gradebook() as book:
             known = {student.id for student in book.students} | set(self.students(chapter))
-            for each in sorted(known):
-                student = Student(each)
-                found.append(student)
-                notes = self.path / "submitted" / each / name / NOTES
-                if not notes.exists():
-                    student.notes = "nothing handed in"
-                    continue
-                student.notes = "; ".join(notes.read_text(encoding="utf-8").split("\n")).strip("; ")
-                with contextlib.suppress(MissingEntry):
-                    submission = book.find_submission(name, each)
-                    student.late = submission.total_seconds_late / 3600
-                    for notebook in submission.notebooks:
-                        student.penalty += float(notebook.late_submission_penalty or 0.0)
-                        for grade in notebook.grades:
-                            exercise = ".".join(grade.name.split("-")[1:3])
-                            student.points[exercise] = float(grade.score or 0.0)
-        return found
+            return [self._student(book, name, each) for each in sorted(known)]
+
+    def _student(self, book: Any, name: str, who: str) -> Student:
+        """Return a student's points for the exercises of a name."""
+        from nbgrader.api import MissingEntry
+
+        student = Student(who)
+        notes = self.path / "submitted" / who / name / NOTES
+        if not notes.exists():
+            student.notes = "nothing handed in"
+            return student
+        student.notes = "; ".join(notes.read_text(encoding="utf-8").split("\n")).strip("; ")
+        with contextlib.suppress(MissingEntry):
+            submission = book.find_submission(name, who)
+            student.late = submission.total_seconds_late / 3600
+            for notebook in submission.notebooks:
+                student.penalty += float(notebook.late_submission_penalty or 0.0)
+                for grade in notebook.grades:
+                    exercise = ".".join(grade.name.split("-")[1:3])
+                    student.points[exercise] = float(grade.score or 0.0)
+        return student
 
 
 def report_csv(students: list[Student], chapter: int) -> str:
