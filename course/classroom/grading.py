@@ -17,10 +17,11 @@ from nbformat import NotebookNode
 
 import course.practice
 from course.classroom.given import given_part
-from course.classroom.session import CELL_LIMIT, Session, StoppedError
+from course.classroom.session import CELL_LIMIT, Session
 from course.practice.checking import CheckResult, FunctionElsewhere, judge, raised_text
 from course.practice.encoding import Opaque
 from course.practice.exercises import Exercise, exercises_of, find
+from course.practice.replies import StoppedError
 
 TOTAL_LIMIT = 900.0
 """Seconds for a whole notebook."""

@@ -7,7 +7,6 @@ import contextlib
 import json
 import linecache
 import os
-import queue
 import subprocess
 import sys
 import tempfile
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from course.classroom.confinement import ConfinementError, compiled_code, confined
-from course.practice import sandbox
 from course.practice.encoding import decode
-from course.practice.sandbox import CaseOutcome, Run, pack
+from course.practice.replies import Replies, StoppedError, end_all, own_group, readable
+from course.practice.sandbox import CaseOutcome, Run, case_outcome, pack
 
 START_LIMIT = 60.0
 CELL_LIMIT = 60.0
@@ -33,14 +32,6 @@ _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.raw.readline()); "
     "from course.classroom.student import main; main()"
 )
-
-
-class StoppedError(Exception):
-    """The process was stopped, or ended; ``why`` is ``timeout``, ``memory``, ``died`` or ``unreadable``."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
 
 
 class Session:
@@ -64,11 +55,9 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=self._folder.name,
-            **sandbox._own_group(),
+            **own_group(),
         )
-        self._replies: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=sandbox._collect, args=(self._process, self._replies), daemon=True)
-        self._reader.start()
+        self._replies = Replies(self._process)
         self._send(json.dumps([entry or os.getcwd() for entry in sys.path]).encode())
         self._started = False
         self.stopped = False
@@ -81,12 +70,11 @@ class Session:
 
     def end(self) -> None:
         """End the process and all that it started."""
-        sandbox._end(self._process)
-        self._reader.join(timeout=1.0)
-        for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
+        end_all(self._process)
+        self._replies.close()
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._errors.close()
         self._folder.cleanup()
 
@@ -121,40 +109,14 @@ class Session:
         try:
             if self.stopped:
                 raise StoppedError("died")
-            return self._ask(what, limit, memory, progress, given)
+            self._send(json.dumps({"do": what, **given}).encode())
+            for message in self._replies.messages(limit, memory, progress):
+                if message["what"] == "reply":
+                    return message
+            raise AssertionError("messages go on until they are stopped")
         except StoppedError:
             self.stopped = True
             raise
-
-    def _ask(
-        self, what: str, limit: float, memory: int, progress: Callable[[str], None] | None, given: dict[str, Any]
-    ) -> dict[str, Any]:
-        self._send(json.dumps({"do": what, **given}).encode())
-        end = time.monotonic() + limit
-        steps = 0
-        while True:
-            try:
-                line = self._replies.get(timeout=min(0.1, max(0.0, end - time.monotonic())))
-            except queue.Empty:
-                if time.monotonic() >= end:
-                    raise StoppedError("timeout") from None
-                if _used(self._process.pid) > memory:
-                    raise StoppedError("memory") from None
-                continue
-            if line is None:
-                raise StoppedError("died")
-            try:
-                message = json.loads(line)
-                if message["what"] == "progress":
-                    steps += 1
-                    if steps <= sandbox.MAX_STEPS:
-                        end = time.monotonic() + limit
-                        if progress is not None:
-                            progress(str(message["text"])[:80])
-                elif message["what"] == "reply":
-                    return dict(message)
-            except (ValueError, KeyError, TypeError, RecursionError):
-                raise StoppedError("unreadable") from None
 
     def cell(self, source: str, name: str, limit: float = CELL_LIMIT) -> dict[str, Any]:
         """Run a cell; lines of it can be shown by its name afterwards."""
@@ -230,32 +192,15 @@ class Session:
         """Take the value of a name as the answer; return what it is, its value decoded."""
         reply = self.ask("answer", limit, name=name)
         if "value" in reply:
-            try:
+            with readable():
                 reply["value"] = decode(reply["value"])
-            except (ValueError, KeyError, TypeError, RecursionError):
-                raise StoppedError("unreadable") from None
         return reply
 
 
 def _case(reply: dict[str, Any]) -> CaseOutcome:
-    try:
-        return sandbox._case(reply)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StoppedError("unreadable") from None
+    with readable():
+        return case_outcome(reply)
 
 
 def _text(blob: bytes) -> str:
     return base64.b64encode(blob).decode("ascii")
-
-
-def _used(pid: int) -> int:
-    """Return the bytes that a process and all its children use."""
-    import psutil
-
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for each in [process, *process.children(recursive=True)]:
-            with contextlib.suppress(psutil.Error):
-                total += int(each.memory_info().rss)
-    return total

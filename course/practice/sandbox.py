@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import os
-import queue
 import secrets
 import signal
 import subprocess
@@ -24,12 +23,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course.practice.encoding import decode, type_name
+from course.practice.replies import Replies, StoppedError, end_all, own_group, readable
 
 MAX_PAYLOAD = 64_000_000
-MAX_REPLY = 64_000_000
 MEMORY = 3 * 2**30
 START_LIMIT = 20.0
-MAX_STEPS = 20
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from course.practice.child import main; main()"
@@ -157,8 +155,8 @@ def run(
         What a timed case is compared with.
     limit : float
         Seconds for all cases together, from the moment that the process is ready, and as many to unpack the answer
-        before. What `call` says of its progress
-        (:func:`course.practice.child.tell`) gives it as many seconds again, up to `MAX_STEPS` times.
+        before. What `call` says of its progress (:func:`course.practice.child.tell`) gives it as many seconds again,
+        up to `course.practice.replies.MAX_STEPS` times.
     memory : int
         Bytes that the process may have.
     filename : str
@@ -197,34 +195,26 @@ def run(
             stderr=subprocess.DEVNULL,
             cwd=folder,
             env={**os.environ, **dict.fromkeys(_SINGLE_THREAD, "1"), _MARK: mark},
-            **_own_group(),
+            **own_group(),
         )
-        lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threads = [
-            threading.Thread(target=_feed, args=(process, payload), daemon=True),
-            threading.Thread(target=_collect, args=(process, lines), daemon=True),
-        ]
+        replies = Replies(process)
+        feeder = threading.Thread(target=_feed, args=(process, payload), daemon=True)
+        outcome = Run()
+        stopped = "died"
         try:
-            for thread in threads:
-                thread.start()
-            outcome, stopped = _listen(process, lines, limit, memory, progress)
+            feeder.start()
+            _listen(outcome, replies.messages(limit, memory, progress, start=max(START_LIMIT, limit)))
+        except StoppedError as error:
+            stopped = error.why
         finally:
-            _end(process)
+            end_all(process)
             _end_strays(mark, began)
-            for thread in threads:
-                thread.join(timeout=1.0)
-            if process.stdout is not None and not threads[1].is_alive():
-                process.stdout.close()
+            feeder.join(timeout=1.0)
+            replies.close()
     waiting = outcome.cases if len(outcome.cases) < len(cases) else outcome.timed
     if outcome.unloadable is None and len(outcome.cases) + len(outcome.timed) < len(cases) + len(timed):
-        waiting.append(CaseOutcome(stopped or "died"))
+        waiting.append(CaseOutcome(stopped))
     return outcome
-
-
-def _own_group() -> dict[str, Any]:
-    if os.name == "posix":
-        return {"start_new_session": True}
-    return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
 
 
 def _feed(process: subprocess.Popen[bytes], payload: bytes) -> None:
@@ -235,61 +225,20 @@ def _feed(process: subprocess.Popen[bytes], payload: bytes) -> None:
         process.stdin.close()
 
 
-def _collect(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:
-    assert process.stdout is not None
-    total = 0
-    with contextlib.suppress(OSError, ValueError):
-        while total < MAX_REPLY and (line := process.stdout.readline(MAX_REPLY)):
-            total += len(line)
-            lines.put(line)
-    lines.put(None)
-
-
-def _listen(
-    process: subprocess.Popen[bytes],
-    lines: queue.SimpleQueue[bytes | None],
-    limit: float,
-    memory: int,
-    progress: Callable[[str], None] | None = None,
-) -> tuple[Run, str | None]:
-    """Read results until the end, the time limit or the memory limit; say which stopped it."""
-    outcome = Run()
-    steps = 0
-    deadline = time.monotonic() + max(START_LIMIT, limit)
-    while True:
-        try:
-            line = lines.get(timeout=min(0.1, max(0.0, deadline - time.monotonic())))
-        except queue.Empty:
-            if time.monotonic() >= deadline:
-                return outcome, "timeout"
-            if _resident(process.pid) > memory:
-                return outcome, "memory"
-            continue
-        if line is None:
-            return outcome, "died"
-        try:
-            message = json.loads(line)
-            what = message["what"]
-            if what in ("loading", "ready"):
-                deadline = time.monotonic() + limit
-            elif what == "progress":
-                steps += 1
-                if steps <= MAX_STEPS:
-                    deadline = time.monotonic() + limit
-                    if progress is not None:
-                        progress(str(message["text"])[:80])
-            elif what == "unloadable":
+def _listen(outcome: Run, messages: Iterator[dict[str, Any]]) -> None:
+    """Write down what the process says, until it says that this is the end."""
+    for message in messages:
+        with readable():
+            if message["what"] == "unloadable":
                 outcome.unloadable = _error(message["raised"])
-                return outcome, None
-            elif what == "case":
-                outcome.cases.append(_case(message))
-            elif what == "timed":
-                outcome.timed.append(_case(message))
-            elif what == "end":
+                return
+            if message["what"] == "case":
+                outcome.cases.append(case_outcome(message))
+            elif message["what"] == "timed":
+                outcome.timed.append(case_outcome(message))
+            elif message["what"] == "end":
                 outcome.printed = str(message["printed"]) + ("…" if message["dropped"] else "")
-                return outcome, None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return outcome, "unreadable"
+                return
 
 
 def _error(raised: dict[str, Any]) -> dict[str, Any]:
@@ -301,41 +250,14 @@ def _error(raised: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _case(message: dict[str, Any]) -> CaseOutcome:
+def case_outcome(message: dict[str, Any]) -> CaseOutcome:
+    """Return what a message of a process says of a case."""
     if "raised" in message:
         return CaseOutcome("raised", error=_error(message["raised"]))
     if "too_large" in message:
         return CaseOutcome("too_large", value=str(message["too_large"]))
     times = [[float(a), float(b)] for a, b in message.get("times", [])]
     return CaseOutcome("value", decode(message["value"]), changed=message.get("changed") is True, times=times)
-
-
-def _resident(pid: int) -> int:
-    import psutil
-
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started. It is not waited for before, so its group is still its own."""
-    import psutil
-
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-    except psutil.Error:
-        children = []
-    if os.name == "posix":
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for child in children:
-        with contextlib.suppress(psutil.Error):
-            child.kill()
-    with contextlib.suppress(OSError):
-        process.kill()
-    process.wait()
 
 
 def _end_strays(mark: str, since: float) -> None:
