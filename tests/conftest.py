@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import tempfile
 
@@ -14,6 +15,9 @@ _HOME = tempfile.TemporaryDirectory(prefix="course-tests-", ignore_cleanup_error
 os.environ["COURSE_HOME"] = _HOME.name
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.pop("COURSE_CLUSTER", None)  # a hub's; tests have clusters of their own
+
+# Windows and macOS start processes so; what works only as a fork's copy is to fail everywhere.
+multiprocessing.set_start_method("spawn", force=True)
 
 settings.register_profile("course", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("course")

@@ -19,7 +19,7 @@ from typing import Any
 
 from course.practice import child
 from course.practice.child import describe_error
-from course.practice.encoding import TooLargeError, encode, type_name
+from course.practice.encoding import Budget, TooLargeError, encode, type_name
 
 MAX_PROCESSES = 256
 MAX_FILE = 2**30
@@ -55,16 +55,17 @@ def main() -> None:
 
 def _limit() -> None:
     """Bound processes, files and core dumps for good, where the system can."""
-    with contextlib.suppress(ImportError):
-        import resource
+    if sys.platform == "win32":
+        return
+    import resource
 
-        for what, most in (
-            (resource.RLIMIT_NPROC, MAX_PROCESSES),
-            (resource.RLIMIT_FSIZE, MAX_FILE),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(what, (most, most))
+    for what, most in (
+        (resource.RLIMIT_NPROC, MAX_PROCESSES),
+        (resource.RLIMIT_FSIZE, MAX_FILE),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
 
 
 class _Student:
@@ -85,6 +86,7 @@ class _Student:
             for function in ("check", "hint"):
                 module.__dict__[function] = lambda *args, **kwargs: _Later()
         self.answer: Any = None
+        self.budget = Budget()
         self.ready: tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None = None
         self.out: Any = None
 
@@ -94,9 +96,9 @@ class _Student:
 
     def do_cell(self, source: str, name: str, addresses: int) -> dict[str, Any]:
         """Run a cell."""
-        child._limit_memory(addresses)
+        child.limit_memory(addresses)
         self.name = name
-        printed = child._Printed()
+        printed = child.Printed()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             done = self.shell.run_cell(source, store_history=False)
         error = done.error_before_exec or done.error_in_exec
@@ -110,6 +112,7 @@ class _Student:
         if name not in self.shell.user_ns:
             return {"undefined": True}
         self.answer = self.shell.user_ns[name]
+        self.budget = Budget()  # for all its cases together
         if callable(self.answer):
             function = type(self.answer) is types.FunctionType
             return {
@@ -132,15 +135,17 @@ class _Student:
 
     def do_case(self, call: str, case: str, addresses: int, filename: str) -> dict[str, Any]:
         """Try the answer on one case."""
-        child._limit_memory(addresses)
-        printed = child._Printed()
+        child.limit_memory(addresses)
+        printed = child.Printed()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            out = child._run_case(pickle.loads(base64.b64decode(call)), self.answer, base64.b64decode(case), filename)
+            out = child.run_case(
+                pickle.loads(base64.b64decode(call)), self.answer, base64.b64decode(case), filename, self.budget
+            )
         return {**out, "printed": printed.text, "dropped": printed.dropped}
 
     def do_prepare(self, call: str, case: str, addresses: int) -> dict[str, Any]:
         """Unpack what comes with the next `do_go`, whose time counts."""
-        child._limit_memory(addresses)
+        child.limit_memory(addresses)
         self.ready = (pickle.loads(base64.b64decode(call)), *pickle.loads(base64.b64decode(case)))
         return {}
 
@@ -148,7 +153,7 @@ class _Student:
         """Call the answer; the result is fetched by `do_result`."""
         assert self.ready is not None
         call, args, kwargs = self.ready
-        printed = child._Printed()
+        printed = child.Printed()
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 self.out = call(self.answer, *args, **kwargs)

@@ -196,7 +196,7 @@ def handing_on_signals() -> Iterator[list[subprocess.Popen]]:
 
 def in_foreground() -> bool:
     """Tell whether this process belongs to the foreground of a terminal."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return True  # Windows sends Ctrl-C to all processes of a console
     try:
         with open(os.ctermid(), "rb") as terminal:

@@ -43,7 +43,7 @@ class _PromptNanny(Nanny):
     """
 
     async def start_unsafe(self) -> Nanny:
-        if hasattr(signal, "pthread_sigmask"):  # on Windows a process in a group of its own gets none
+        if sys.platform != "win32":  # on Windows a process in a group of its own gets none
             resource_tracker.ensure_running()  # its start would let interrupts through again
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return await super().start_unsafe()

@@ -34,7 +34,7 @@ def tell(text: str) -> None:
         _channel.flush()
 
 
-class _Printed(io.TextIOBase):
+class Printed(io.TextIOBase):
     """Keeps the first characters that are printed and drops the rest."""
 
     def __init__(self) -> None:
@@ -42,30 +42,28 @@ class _Printed(io.TextIOBase):
         self.dropped = False
 
     def writable(self) -> bool:
+        """Tell that it can be written to."""
         return True
 
     def write(self, text: str) -> int:
+        """Keep what there is room for."""
         room = MAX_PRINTED - len(self.text)
         self.text += text[:room]
         self.dropped = self.dropped or len(text) > room
         return len(text)
 
 
-def _limit_memory(size: int) -> None:
+def limit_memory(size: int) -> None:
     """Bound the address space where the system can; elsewhere the parent watches."""
-    try:
-        import resource
+    if sys.platform == "win32":
+        return
+    import resource
 
+    with contextlib.suppress(ValueError, OSError):
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (size, hard))
-    except (ImportError, ValueError, OSError):
-        pass
-    try:
-        import resource
-
+    with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, ValueError, OSError):
-        pass
 
 
 def describe_error(error: BaseException, filename: str) -> dict[str, Any]:
@@ -90,9 +88,8 @@ def _encoded_or_none(value: object) -> Any:
         return None
 
 
-def _run_case(
-    call: Callable[..., Any], answer: Any, blob: bytes, filename: str, budget: Budget
-) -> dict[str, Any]:
+def run_case(call: Callable[..., Any], answer: Any, blob: bytes, filename: str, budget: Budget) -> dict[str, Any]:
+    """Call the answer on one case, and tell what came out and whether it changed its arguments."""
     args, kwargs = pickle.loads(blob)
     before = _encoded_or_none((args, kwargs))
     try:
@@ -148,28 +145,29 @@ def _end_with(parent: int, folder: str) -> None:
         with contextlib.suppress(psutil.Error):
             process.kill()
     shutil.rmtree(folder, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)
+    if sys.platform != "win32":
+        os.killpg(0, signal.SIGKILL)
 
 
 def main() -> None:
     """Run the job on standard input; never returns."""
     global _channel
     channel = _channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    if os.name == "posix":  # it leads a group of its own
+    if sys.platform != "win32":  # it leads a group of its own
         threading.Thread(target=_end_with, args=(os.getppid(), os.getcwd()), daemon=True).start()
     stdin = sys.stdin.buffer
     job = pickle.load(stdin)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
-    printed = _Printed()
+    printed = Printed()
     sys.stdin, sys.stdout, sys.stderr = open(os.devnull, encoding="utf-8"), printed, printed  # noqa: SIM115
 
     def send(**message: Any) -> None:
         channel.write(json.dumps(message) + "\n")
         channel.flush()
 
-    _limit_memory(job["memory"])
+    limit_memory(job["memory"])
     filename = job["filename"]
     try:
         call = pickle.loads(job["call"])
@@ -181,7 +179,7 @@ def main() -> None:
     send(what="ready")
     budget = Budget()  # for all cases together: what comes back is read and judged by the process that waits
     for blob in job["cases"]:
-        send(what="case", **_run_case(call, answer, blob, filename, budget))
+        send(what="case", **run_case(call, answer, blob, filename, budget))
     for blob in job["timed"]:
         blobs = [job["answer"], job["baseline"]]
         send(what="timed", **_time_case(call, blobs, blob, job["rounds"], filename, budget))

@@ -11,6 +11,7 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,7 +124,7 @@ class Replies:
 
 def own_group() -> dict[str, Any]:
     """Return the settings of ``Popen`` for a process that no interrupt of ours reaches, and that `end_all` ends."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         return {"start_new_session": True}
     return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
 
@@ -136,7 +137,7 @@ def end_all(process: subprocess.Popen[bytes]) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
     except psutil.Error:
         children = []
-    if os.name == "posix":
+    if sys.platform != "win32":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
     for child in children:

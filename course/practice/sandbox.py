@@ -88,7 +88,7 @@ class _Capped(io.BytesIO):
 @contextlib.contextmanager
 def deadline(seconds: float, error: Exception) -> Iterator[None]:
     """Bound what runs in this process, where the system and the thread allow it: afterwards the error is raised."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
 
