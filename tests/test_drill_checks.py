@@ -1,4 +1,4 @@
-"""Checks under fire, the short form: sixty bad answers, and what ten thousand of them have found."""
+"""Checks under fire, the short form: some bad answers, and what ten thousand of them have found."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def test_each_kind_of_value_is_answered_in_words():
             assert repr(result).encode(), (family, k)
 
 
-def test_sixty_bad_answers():
-    rows = run(count=60, seed=7, processes=1)
+def test_some_bad_answers():
+    rows = run(count=24, seed=7, processes=1)
     assert [row for row in rows if not row["ok"]] == []
-    assert rows[-1]["how many"] == 60
+    assert rows[-1]["how many"] == 24
 
 
 def test_the_drill_notices_a_judge_that_fails(monkeypatch):

@@ -13,14 +13,14 @@ from tests.drill import widgets
 def test_some_changes_of_every_explorer():
     wrong = []
     for name, explorer in widgets.explorers().items():
-        wrong += widgets.drill(explorer, 8, random.Random(f"short {name}"))[0]
+        wrong += widgets.drill(explorer, 2, random.Random(f"short {name}"))[0]
     assert wrong == []
 
 
 def test_memory_does_not_grow():
-    widgets.drill(knee, 20, random.Random(1))
+    widgets.drill(knee, 15, random.Random(1))
     before = widgets.memory()
-    widgets.drill(knee, 200, random.Random(2))
+    widgets.drill(knee, 80, random.Random(2))
     assert widgets.memory() - before < widgets.GROWTH
 
 
