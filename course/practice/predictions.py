@@ -137,7 +137,7 @@ def _say(answer: str | float | None, unit: str) -> str:
 
 @dataclass
 class Outcome:
-    """What came out, beside what the reader predicted."""
+    """What came out, beside what the reader predicted; or beside the answer to a review, which asked `reviewed`."""
 
     name: str
     question: str
@@ -146,20 +146,25 @@ class Outcome:
     unit: str
     right: bool | None
     reason: str
+    reviewed: bool = False
+    note: str = ""
+
+    def _verdict(self) -> str:
+        if self.right is None:
+            return "no answer was given before"
+        if self.reviewed:
+            return "right" if self.right else "not right: what did you assume?"
+        return "as you predicted" if self.right else "not as you predicted: what did you assume?"
 
     def _lines(self) -> list[tuple[str, str]]:
-        verdict = {
-            None: "no answer was given before",
-            True: "as you predicted",
-            False: "not as you predicted: what did you assume?",
-        }[self.right]
         lines = [("question", self.question)] if self.question else []
         lines += [
             ("you", _say(self.predicted, self.unit) if self.predicted is not None else "—"),
             ("outcome", _say(self.value, self.unit)),
-            ("verdict", verdict),
+            ("verdict", self._verdict()),
         ]
-        return lines + ([("because", self.reason)] if self.reason else [])
+        lines += [("because", self.reason)] if self.reason else []
+        return lines + ([("note", self.note)] if self.note else [])
 
     def __repr__(self) -> str:
         return "\n".join([f"Prediction {self.name}", *(f"  {a:<9} {b}" for a, b in self._lines())])
