@@ -79,7 +79,7 @@ class Progress:
             for row in self.rows
         )
         heads = ("chapter", "exercises", "solved", "points", "passed", "predictions", "due for review")
-        head = "".join(f'<th scope="col">{each}</th>' for each in heads)
+        head = "".join(f'<th scope="col" style="text-align:left">{each}</th>' for each in heads)
         note = f"<p>{html.escape(journal.NOT_SAVED)}</p>" if journal.is_unsaved() else ""
         return (
             f"<div>{self.next._repr_html_()}{note}<table><tr>{head}</tr>{cells}</table>"
