@@ -110,6 +110,15 @@ def test_a_seed_decides_whatever_the_order(boxes, seed, random):
     assert first.later == max(0, len(boxes) - MOST)
 
 
+def test_what_was_wrong_before_midnight_is_not_asked_after_it(clock):
+    clock.moment = datetime(2027, 3, 1, 23, 58).astimezone()
+    commit("05.P1", "more", "less")
+    clock.sleep(4 / 24)
+    assert due() == []  # two in the morning
+    clock.sleep(4 / 24)
+    assert names(due()) == ["05.P1"]
+
+
 # ---- what lies in the box
 
 
@@ -175,12 +184,37 @@ def test_a_choice_and_a_number_are_asked_and_judged_by_the_same_check(clock):
     judged = found["05.1"].answer("b")
     assert judged.passed
     assert "05.1" in Results().solved
-    judged = found["05.2"].answer("3.5")
+    judged = found["05.2"].answer("7/2")
     assert not judged.passed
-    assert "hint" in repr(judged)
+    assert ("tried", "3.5") in judged.says
+    assert judged.says[-1] == ("hint", find("05.2").hints[0])  # not solved yet: where to look
+    assert found["05.2"].page == "2-concepts/05-scheduling-model.ipynb"
     places = {card.name: card.place for card in cards()}
     assert places["05.1"] == Place(2, today() + timedelta(days=2))
     assert places["05.2"] == Place(1, today() + timedelta(days=1))
+
+
+def test_who_has_forgotten_what_was_solved_is_told_how(clock):
+    assert not check("05.2", 7)
+    assert check("05.2", find("05.2").right_value())
+    clock.sleep(1)
+    [question] = review().questions
+    judged = question.answer("7")
+    assert judged.says[-1] == ("hint", find("05.2").hints[2])
+    assert "next" not in dict(judged.says)  # `hint` cannot be typed into a review
+
+
+def test_an_answer_in_code_is_asked_for_three_times(clock):
+    solved = find("05.3").expected
+    assert not check("05.3", lambda work, span, workers: work)
+    assert check("05.3", solved)
+    asked = []
+    for day in range(30):
+        if review().exercises:
+            asked.append(day)
+            journal.remember("check", "05.3", title=find("05.3").title, passed=True, points=2.0)
+        clock.sleep(1)
+    assert asked == [1, 5, 21]
 
 
 def _empty(durations, workers):
@@ -321,6 +355,22 @@ def test_progress_shows_what_is_due_and_what_comes_next(clock):
         assert "What next" in text
         assert "1 of 24 chapters passed" in text
         assert "course review" in text
+
+
+def test_progress_says_what_is_not_kept(clock, tmp_path, monkeypatch):
+    predict("00.P1", "When?", number=True).commit(1.0)
+    assert "not remembered" not in repr(progress())
+    assert "0 of 24 chapters passed" in repr(progress())  # the welcome page has a row, and no exercises
+    assert "0 of 0" not in progress()._repr_html_()
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "a file"))
+    predict("00.P1", "When?", number=True).commit(1.0)
+    assert "What you do in this kernel is not remembered: " in repr(progress())
+    assert "not remembered" in progress()._repr_html_()
+    journal.remember("outcome", "00.P1", question="When?", choices=[], value=2.0, tolerance=0.1, right=False)
+    clock.sleep(1)
+    [question] = review().questions
+    assert "not remembered" in repr(question.answer("2"))
 
 
 def test_links_lead_from_where_the_notebook_is(clock, tmp_path, monkeypatch):
@@ -478,10 +528,23 @@ def test_course_review_asks_and_judges(clock, capsys, monkeypatch):
     assert "1 of 1 right" in said
     assert "left for later" in said
     assert "nonsense" in said
+    assert "**" not in said
     assert len(due()) == 1
     type_in(monkeypatch)
     assert main(["review"]) == 0
     assert "stays due" in capsys.readouterr().out
+
+
+def test_course_review_shows_each_choice_once_and_what_to_read(clock, capsys, monkeypatch):
+    check("05.1", "P||Cmax")
+    clock.sleep(1)
+    type_in(monkeypatch, "a")
+    assert main(["review"]) == 0
+    said = capsys.readouterr().out
+    assert "  b) R||Cmax: R || C_max" in said
+    assert said.count("R||Cmax") == 1
+    assert "read      2-concepts/05-scheduling-model.ipynb" in said
+    assert "What was wrong comes again tomorrow." in said
 
 
 def test_course_review_refuses(clock, capsys):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from course.practice import journal, leitner
@@ -19,6 +19,8 @@ from course.practice.leitner import Place
 from course.practice.pages import chapter_of, exercise_page, page
 from course.practice.predictions import prediction_name
 
+NIGHT = timedelta(hours=4)
+"""After midnight it is still the day before: what was wrong at 23:59 is not due a minute later."""
 LONG = 2
 """By how many compartments an exercise moves whose answer is code."""
 
@@ -99,8 +101,14 @@ class Card:
 
 
 def day_of(moment: datetime) -> date:
-    """Return the day of a moment where the learner is."""
-    return moment.astimezone().date()
+    """Return the day of a moment where the learner is; it begins at four in the morning.
+
+    Examples
+    --------
+    >>> day_of(datetime(2027, 3, 2, 1, 30).astimezone())
+    datetime.date(2027, 3, 1)
+    """
+    return (moment.astimezone() - NIGHT).date()
 
 
 def today() -> date:

@@ -111,7 +111,7 @@ class Prediction:
 
 
 def number(text: str) -> float:
-    """Return the number that was typed, with a point or a comma.
+    """Return the number that was typed, with a point or a comma, or as a fraction.
 
     Raises
     ------
@@ -120,13 +120,14 @@ def number(text: str) -> float:
 
     Examples
     --------
-    >>> number(" 1,5 ")
-    1.5
+    >>> number(" 1,5 "), number("3/2")
+    (1.5, 1.5)
     """
+    top, slash, bottom = text.replace(",", ".").partition("/")
     try:
-        return float(text.strip().replace(",", "."))
-    except ValueError:
-        raise ValueError(f"{text.strip()!r} is not a number; type one, as in 1.5") from None
+        return float(top) / float(bottom) if slash else float(top)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text.strip()!r} is not a number; type one, as in 1.5 or 3/2") from None
 
 
 def _say(answer: str | float | None, unit: str) -> str:

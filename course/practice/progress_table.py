@@ -11,6 +11,8 @@ from course.practice.exercises import chapters, exercises_of
 from course.practice.next_steps import NextSteps, Results, what_next
 from course.practice.pages import chapter_of, link, page
 
+UNSAVED = f"What you do in this kernel {journal.NOT_SAVED.removeprefix('this ')}."
+
 
 @dataclass(frozen=True)
 class ChapterProgress:
@@ -70,7 +72,7 @@ class Progress:
             f"{row.predictions:>8}{row.due or '':>9}  {'✓ ' if row.passed else ''}{row.title}".rstrip()
             for row in self.rows
         ]
-        return "\n".join([*lines, self.total, *([journal.NOT_SAVED] if journal.is_unsaved() else []), repr(self.next)])
+        return "\n".join([*lines, self.total, *([UNSAVED] if journal.is_unsaved() else []), repr(self.next)])
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -80,7 +82,7 @@ class Progress:
         )
         heads = ("chapter", "exercises", "solved", "points", "passed", "predictions", "due for review")
         head = "".join(f'<th scope="col" style="text-align:left">{each}</th>' for each in heads)
-        note = f"<p>{html.escape(journal.NOT_SAVED)}</p>" if journal.is_unsaved() else ""
+        note = f"<p>{html.escape(UNSAVED)}</p>" if journal.is_unsaved() else ""
         return (
             f"<div>{self.next._repr_html_()}{note}<table><tr>{head}</tr>{cells}</table>"
             f"<p>{html.escape(self.total)}.</p></div>"
