@@ -165,6 +165,18 @@ def test_a_chapter_that_is_run_again_says_nothing_new(clock):
     assert due() == []  # another question: what was wrong is no longer asked
 
 
+def test_a_prediction_comes_with_what_its_page_says_before_it(clock):
+    commit("05.P1", "more", "less", question="How long do four threads need?")
+    commit("05.P99", "more", "less", question="Which page had this?")
+    clock.sleep(1)
+    found = {question.card.name: question.text.split("\n\n") for question in review().questions}
+    heading, before, question = found["05.P1"]
+    assert heading == "**05.P1 · The task-scheduling model · The problem: one more worker**"
+    assert "Now we add a fourth thread" in before
+    assert question == "How long do four threads need?"
+    assert found["05.P99"] == ["**05.P99 · The task-scheduling model**", "Which page had this?"]
+
+
 def test_without_an_answer_nothing_is_kept(clock):
     predict("05.P1", "?", choices=["more", "less"])
     predict.outcome("05.P1", "less")

@@ -302,11 +302,39 @@ def _in_turn(due: Sequence[Card], seed: int) -> list[Card]:
 def question_of(card: Card) -> Question | None:
     """Return a card as a question; None when its exercise has to be opened: its answer or its question is code."""
     if isinstance(card.of, Asked):
-        chapter = chapter_of(card.chapter)
-        where = f"{card.name} · {chapter.title}" if chapter else card.name
-        return Question(card, f"**{where}**\n\n{card.of.question}", card.of.choices, card.of.unit)
+        return Question(card, prediction_text(card.of), card.of.choices, card.of.unit)
     text = exercise_text(card.of) if takes_words(card.of) else None
     return None if text is None else Question(card, text, tuple(card.of.choices or ()), "")
+
+
+def prediction_text(asked: Asked) -> str:
+    """Return a prediction's question in Markdown, with what its page says just before it: many do not stand alone.
+
+    Examples
+    --------
+    >>> asked = Asked("05.P1", "How long do four threads need?", ("less", "more"), "", "more", 0.1, "")
+    >>> prediction_text(asked).splitlines()[0]
+    '**05.P1 · The task-scheduling model · The problem: one more worker**'
+    """
+    chapter = int(asked.name[:2])
+    known = chapter_of(chapter)
+    heading, before = _before(asked.name, page(chapter))
+    title = " · ".join(part for part in (asked.name, known.title if known else "", heading) if part)
+    return "\n\n".join(part for part in (f"**{title}**", before, asked.question) if part)
+
+
+@cache
+def _before(prediction: str, file: str) -> tuple[str, str]:
+    """Return the heading above a prediction, and the last paragraph before it; empty when the page has it not."""
+    heading = paragraph = ""
+    for kind, _, source in _cells(file):
+        if kind == "markdown":
+            heading = (re.findall(r"^##+ (.+)$", source, re.MULTILINE) or [heading])[-1]
+            paragraph = source.rstrip().split("\n\n")[-1]
+        elif f'predict("{prediction}"' in source:
+            # Links lead from where the chapter is.
+            return heading, "" if paragraph.startswith("#") else re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", paragraph)
+    return "", ""
 
 
 def exercise_text(exercise: Exercise) -> str | None:
@@ -319,7 +347,7 @@ def exercise_text(exercise: Exercise) -> str | None:
     '**16.1 · How many users are slow? · 1 point · 3 min**'
     """
     found: list[str] = []
-    for kind, is_answer, source in _cells(exercise.chapter):
+    for kind, is_answer, source in _cells(exercise_page(exercise.chapter)):
         if source.startswith(f"### {exercise.id} "):
             source = re.sub(r"^Objective \d\d\.\d+\. ", "", source, flags=re.MULTILINE)
             found = [re.sub(r"\A### (.*)", r"**\1**", source)]
@@ -333,11 +361,10 @@ def exercise_text(exercise: Exercise) -> str | None:
 
 
 @cache
-def _cells(chapter: int) -> tuple[tuple[str, bool, str], ...]:
-    """Return the cells of a chapter's exercises: the kind, whether it is for an answer, and the text of each."""
+def _cells(file: str) -> tuple[tuple[str, bool, str], ...]:
+    """Return the cells of a page as it came: the kind, whether it is for an answer, and the text of each."""
     import nbformat
 
-    file = exercise_page(chapter)
     try:
         path = notebooks_folder() / file
         notebook = nbformat.read(path, as_version=4) if file else None
