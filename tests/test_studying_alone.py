@@ -110,6 +110,15 @@ def test_a_seed_decides_whatever_the_order(boxes, seed, random):
     assert first.later == max(0, len(boxes) - MOST)
 
 
+def test_what_was_wrong_before_midnight_is_not_asked_after_it(clock):
+    clock.moment = datetime(2027, 3, 1, 23, 58).astimezone()
+    commit("05.P1", "more", "less")
+    clock.sleep(4 / 24)
+    assert due() == []  # two in the morning
+    clock.sleep(4 / 24)
+    assert names(due()) == ["05.P1"]
+
+
 # ---- what lies in the box
 
 
@@ -138,7 +147,7 @@ def test_odd_numbers_are_wrong_and_no_error(clock, typed):
     clock.sleep(1)
     for question in review().questions:
         judged = question.answer(typed)
-        assert "✗" in repr(judged) or "not as you predicted" in repr(judged)
+        assert "✗" in repr(judged) or "not right" in repr(judged)
     assert len(due()) == 0
 
 
@@ -154,6 +163,18 @@ def test_a_chapter_that_is_run_again_says_nothing_new(clock):
     assert len(journal.events("outcome")) == 2
     clock.sleep(1)
     assert due() == []  # another question: what was wrong is no longer asked
+
+
+def test_a_prediction_comes_with_what_its_page_says_before_it(clock):
+    commit("05.P1", "more", "less", question="How long do four threads need?")
+    commit("05.P99", "more", "less", question="Which page had this?")
+    clock.sleep(1)
+    found = {question.card.name: question.text.split("\n\n") for question in review().questions}
+    heading, before, question = found["05.P1"]
+    assert heading == "**05.P1 · The task-scheduling model · The problem: one more worker**"
+    assert "Now we add a fourth thread" in before
+    assert question == "How long do four threads need?"
+    assert found["05.P99"] == ["**05.P99 · The task-scheduling model**", "Which page had this?"]
 
 
 def test_without_an_answer_nothing_is_kept(clock):
@@ -175,12 +196,37 @@ def test_a_choice_and_a_number_are_asked_and_judged_by_the_same_check(clock):
     judged = found["05.1"].answer("b")
     assert judged.passed
     assert "05.1" in Results().solved
-    judged = found["05.2"].answer("3.5")
+    judged = found["05.2"].answer("7/2")
     assert not judged.passed
-    assert "hint" in repr(judged)
+    assert ("tried", "3.5") in judged.says
+    assert judged.says[-1] == ("hint", find("05.2").hints[0])  # not solved yet: where to look
+    assert found["05.2"].page == "2-concepts/05-scheduling-model.ipynb"
     places = {card.name: card.place for card in cards()}
     assert places["05.1"] == Place(2, today() + timedelta(days=2))
     assert places["05.2"] == Place(1, today() + timedelta(days=1))
+
+
+def test_who_has_forgotten_what_was_solved_is_told_how(clock):
+    assert not check("05.2", 7)
+    assert check("05.2", find("05.2").right_value())
+    clock.sleep(1)
+    [question] = review().questions
+    judged = question.answer("7")
+    assert judged.says[-1] == ("hint", find("05.2").hints[2])
+    assert "next" not in dict(judged.says)  # `hint` cannot be typed into a review
+
+
+def test_an_answer_in_code_is_asked_for_three_times(clock):
+    solved = find("05.3").expected
+    assert not check("05.3", lambda work, span, workers: work)
+    assert check("05.3", solved)
+    asked = []
+    for day in range(30):
+        if review().exercises:
+            asked.append(day)
+            journal.remember("check", "05.3", title=find("05.3").title, passed=True, points=2.0)
+        clock.sleep(1)
+    assert asked == [1, 5, 21]
 
 
 def _empty(durations, workers):
@@ -205,7 +251,7 @@ def test_an_exercise_in_code_is_set_and_its_next_check_counts(clock):
     assert sum(1 for each in journal.events("review") if each.get("opened")) == 1
     assert check("05.3", exercise.expected)
     assert due() == []
-    assert cards()[0].place.box == 2
+    assert cards()[0].place == Place(3, today() + timedelta(days=4))  # code is asked for less often
 
 
 def test_every_exercise_is_asked_in_words_or_opened():
@@ -321,6 +367,22 @@ def test_progress_shows_what_is_due_and_what_comes_next(clock):
         assert "What next" in text
         assert "1 of 24 chapters passed" in text
         assert "course review" in text
+
+
+def test_progress_says_what_is_not_kept(clock, tmp_path, monkeypatch):
+    predict("00.P1", "When?", number=True).commit(1.0)
+    assert "not remembered" not in repr(progress())
+    assert "0 of 24 chapters passed" in repr(progress())  # the welcome page has a row, and no exercises
+    assert "0 of 0" not in progress()._repr_html_()
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "a file"))
+    predict("00.P1", "When?", number=True).commit(1.0)
+    assert "What you do in this kernel is not remembered: " in repr(progress())
+    assert "not remembered" in progress()._repr_html_()
+    journal.remember("outcome", "00.P1", question="When?", choices=[], value=2.0, tolerance=0.1, right=False)
+    clock.sleep(1)
+    [question] = review().questions
+    assert "not remembered" in repr(question.answer("2"))
 
 
 def test_links_lead_from_where_the_notebook_is(clock, tmp_path, monkeypatch):
@@ -478,10 +540,23 @@ def test_course_review_asks_and_judges(clock, capsys, monkeypatch):
     assert "1 of 1 right" in said
     assert "left for later" in said
     assert "nonsense" in said
+    assert "**" not in said
     assert len(due()) == 1
     type_in(monkeypatch)
     assert main(["review"]) == 0
     assert "stays due" in capsys.readouterr().out
+
+
+def test_course_review_shows_each_choice_once_and_what_to_read(clock, capsys, monkeypatch):
+    check("05.1", "P||Cmax")
+    clock.sleep(1)
+    type_in(monkeypatch, "a")
+    assert main(["review"]) == 0
+    said = capsys.readouterr().out
+    assert "  b) R||Cmax: R || C_max" in said
+    assert said.count("R||Cmax") == 1
+    assert "read      2-concepts/05-scheduling-model.ipynb" in said
+    assert "What was wrong comes again tomorrow." in said
 
 
 def test_course_review_refuses(clock, capsys):

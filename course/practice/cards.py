@@ -2,21 +2,27 @@
 
 A prediction that did not come out lies in the box from then on, with its question and its outcome as the journal knows
 them. So does an exercise that was answered wrong; one whose answer is a function, once it has been solved (until then
-it is not forgotten, but unfinished). A cell that is run as it came is no answer.
+it is not forgotten, but unfinished). A cell that is run as it came is no answer. A function takes as long to write as
+all the questions of a review together, and is asked for less often (`LONG`).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from course.practice import journal, leitner
 from course.practice.exercises import Exercise, remembered
 from course.practice.leitner import Place
-from course.practice.pages import exercise_page, page
+from course.practice.pages import chapter_of, exercise_page, page
 from course.practice.predictions import prediction_name
+
+NIGHT = timedelta(hours=4)
+"""After midnight it is still the day before: what was wrong at 23:59 is not due a minute later."""
+LONG = 2
+"""By how many compartments an exercise moves whose answer is code."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +62,14 @@ class Card:
         Where it lies in the box, and when it is due.
     opened : bool
         A review has set this exercise, and it has not been checked since.
+    solved : bool
+        This exercise has passed once.
     """
 
     of: Exercise | Asked
     place: Place
     opened: bool = False
+    solved: bool = False
 
     @property
     def name(self) -> str:
@@ -70,7 +79,10 @@ class Card:
     @property
     def title(self) -> str:
         """A few words."""
-        return self.of.title if isinstance(self.of, Exercise) else "a prediction"
+        if isinstance(self.of, Exercise):
+            return self.of.title
+        chapter = chapter_of(self.chapter)
+        return f"a prediction in “{chapter.title}”" if chapter else "a prediction"
 
     @property
     def chapter(self) -> int:
@@ -89,8 +101,14 @@ class Card:
 
 
 def day_of(moment: datetime) -> date:
-    """Return the day of a moment where the learner is."""
-    return moment.astimezone().date()
+    """Return the day of a moment where the learner is; it begins at four in the morning.
+
+    Examples
+    --------
+    >>> day_of(datetime(2027, 3, 2, 1, 30).astimezone())
+    datetime.date(2027, 3, 1)
+    """
+    return (moment.astimezone() - NIGHT).date()
 
 
 def today() -> date:
@@ -178,7 +196,8 @@ class _Box:
         if entry.get("passed") is True:
             self.solved.add(name)
             if name in self.opened and name in self.places:
-                self.places[name] = leitner.right(self.places[name], day)
+                step = 1 if takes_words(self.exercises[name]) else LONG
+                self.places[name] = leitner.right(self.places[name], day, step)
         else:
             self.places[name] = leitner.wrong(day)
         self.opened.discard(name)
@@ -198,7 +217,7 @@ class _Box:
         for name, place in sorted(self.places.items()):
             of = self.exercises.get(name) or self.predictions[name]
             if isinstance(of, Asked) or name in self.solved or takes_words(of):
-                found.append(Card(of, place, name in self.opened))
+                found.append(Card(of, place, name in self.opened, name in self.solved))
         return found
 
 

@@ -57,6 +57,17 @@ def remember(event: str, name: str, **details: Any) -> str | None:
     return None
 
 
+def is_unsaved() -> bool:
+    """Whether something that was done in this kernel could not be saved.
+
+    Examples
+    --------
+    >>> is_unsaved()
+    False
+    """
+    return bool(_unsaved)
+
+
 def events(event: str | None = None, name: str | None = None) -> list[dict[str, Any]]:
     """Return what was remembered, oldest first, optionally of one kind and one exercise."""
     try:

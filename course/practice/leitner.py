@@ -1,13 +1,20 @@
 """When to ask again: Leitner's box of cards, with compartments of 1, 2, 4, 8 and 16 days.
 
 A card that was answered wrong lies in the first compartment. Answered right when it is due, it moves to the next, where
-it lies for twice as long; after the last it is learned. Answered wrong, it goes back to the first.
+it lies for twice as long; after the last it is learned. Answered wrong, it goes back to the first. What takes long to
+answer skips every other compartment (1, 4 and 16 days): Rawson and Dunlosky advise three answers on later days.
+
+Leitner went through a compartment when it was full; the days are those by which others explain his box.
 
 References
 ----------
 S. Leitner: So lernt man lernen. Herder, Freiburg 1972 (the box). B. Settles, B. Meeder: A trainable spaced repetition
 model for language learning. Proc. 54th Annual Meeting of the ACL, 2016, pp. 1848–1858 (these intervals). N. J. Cepeda
 and others: Distributed practice in verbal recall tasks. Psychological Bulletin 132(3), 2006, pp. 354–380 (why).
+S. H. K. Kang and others: Retrieval practice over the long term: should spacing be expanding or equal-interval?
+Psychonomic Bulletin & Review 21(6), 2014, pp. 1544–1550 (why intervals that grow). K. A. Rawson, J. Dunlosky:
+Optimizing schedules of retrieval practice for durable and efficient learning: how much is enough? Journal of
+Experimental Psychology: General 140(3), 2011, pp. 283–302 (how often).
 """
 
 from __future__ import annotations
@@ -49,10 +56,18 @@ def wrong(day: date) -> Place:
     return Place(1, day + timedelta(days=DAYS[0]))
 
 
-def right(place: Place, day: date) -> Place:
+def right(place: Place, day: date, step: int = 1) -> Place:
     """Return where a card lies that was answered right on a day.
 
     Before it is due that moves nothing: one remembers what one has seen.
+
+    Parameters
+    ----------
+    place : Place
+        Where it lay.
+    day : date
+    step : int
+        By how many compartments it moves: 2 for what takes long to answer.
 
     Examples
     --------
@@ -64,6 +79,7 @@ def right(place: Place, day: date) -> Place:
     """
     if not place.is_due(day):
         return place
-    if place.box == len(DAYS):
+    box = place.box + step
+    if box > len(DAYS):
         return Place(place.box, None)
-    return Place(place.box + 1, day + timedelta(days=DAYS[place.box]))
+    return Place(box, day + timedelta(days=DAYS[box - 1]))

@@ -9,7 +9,7 @@ from datetime import datetime
 from course.practice import journal
 from course.practice.cards import cards, day_of, today
 from course.practice.exercises import Exercise, exercises_of, remembered
-from course.practice.pages import chapter_of, exercise_page, link
+from course.practice.pages import chapter_of, exercise_page, link, page
 from course.practice.reviewing import select
 from course.syllabus import Chapter, chapters
 
@@ -158,7 +158,8 @@ def _review() -> Step | None:
     if not due:
         return None
     since = "today" if min(due) == day else f"since {min(due):%Y-%m-%d}"
-    reason = f"{len(due)} {'is' if len(due) == 1 else 'are'} due {since}; in a notebook: from course import review"
+    reason = f"{len(due)} {'is' if len(due) == 1 else 'are'} due {since}"
+    reason += "; in a notebook: from course import review, then review()"
     return Step("review", "Review what was wrong: course review", reason, select(box, day).minutes)
 
 
@@ -183,7 +184,9 @@ def _go_on(results: Results) -> Step | None:
         fresh = [each for each in results.unsolved(chapter) if each.id not in results.tries]
         if fresh:
             count, left = len(exercises_of(chapter)), len(results.unsolved(chapter))
-            reason = f"you are in chapter {chapter:02d}; {count - left} of its {count} exercises are solved"
+            reason = f"you are in chapter {chapter:02d}; exercises solved so far: {count - left} of {count}"
+            if len(fresh) == count:
+                reason = f"you are in chapter {chapter:02d} ({page(chapter)}); when you have read it, its exercises"
             return _exercise_step("go on", fresh[0], reason)
     return None
 

@@ -111,7 +111,7 @@ class Prediction:
 
 
 def number(text: str) -> float:
-    """Return the number that was typed, with a point or a comma.
+    """Return the number that was typed, with a point or a comma, or as a fraction.
 
     Raises
     ------
@@ -120,13 +120,14 @@ def number(text: str) -> float:
 
     Examples
     --------
-    >>> number(" 1,5 ")
-    1.5
+    >>> number(" 1,5 "), number("3/2")
+    (1.5, 1.5)
     """
+    top, slash, bottom = text.replace(",", ".").partition("/")
     try:
-        return float(text.strip().replace(",", "."))
-    except ValueError:
-        raise ValueError(f"{text.strip()!r} is not a number; type one, as in 1.5") from None
+        return float(top) / float(bottom) if slash else float(top)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text.strip()!r} is not a number; type one, as in 1.5 or 3/2") from None
 
 
 def _say(answer: str | float | None, unit: str) -> str:
@@ -137,7 +138,7 @@ def _say(answer: str | float | None, unit: str) -> str:
 
 @dataclass
 class Outcome:
-    """What came out, beside what the reader predicted."""
+    """What came out, beside what the reader predicted; or beside the answer to a review, which asked `reviewed`."""
 
     name: str
     question: str
@@ -146,20 +147,25 @@ class Outcome:
     unit: str
     right: bool | None
     reason: str
+    reviewed: bool = False
+    note: str = ""
+
+    def _verdict(self) -> str:
+        if self.right is None:
+            return "no answer was given before"
+        if self.reviewed:
+            return "right" if self.right else "not right: what did you assume?"
+        return "as you predicted" if self.right else "not as you predicted: what did you assume?"
 
     def _lines(self) -> list[tuple[str, str]]:
-        verdict = {
-            None: "no answer was given before",
-            True: "as you predicted",
-            False: "not as you predicted: what did you assume?",
-        }[self.right]
         lines = [("question", self.question)] if self.question else []
         lines += [
             ("you", _say(self.predicted, self.unit) if self.predicted is not None else "—"),
             ("outcome", _say(self.value, self.unit)),
-            ("verdict", verdict),
+            ("verdict", self._verdict()),
         ]
-        return lines + ([("because", self.reason)] if self.reason else [])
+        lines += [("because", self.reason)] if self.reason else []
+        return lines + ([("note", self.note)] if self.note else [])
 
     def __repr__(self) -> str:
         return "\n".join([f"Prediction {self.name}", *(f"  {a:<9} {b}" for a, b in self._lines())])

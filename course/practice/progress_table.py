@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
+from course.practice import journal
 from course.practice.cards import due
 from course.practice.exercises import chapters, exercises_of
 from course.practice.next_steps import NextSteps, Results, what_next
 from course.practice.pages import chapter_of, link, page
+
+UNSAVED = f"What you do in this kernel {journal.NOT_SAVED.removeprefix('this ')}."
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Progress:
     def total(self) -> str:
         """All chapters in a sentence."""
         solved, count = (sum(getattr(row, each) for row in self.rows) for each in ("solved", "exercises"))
-        passed, of = sum(row.passed for row in self.rows), len(self.rows)
+        with_exercises = [row for row in self.rows if row.exercises]
+        passed, of = sum(row.passed for row in with_exercises), len(with_exercises)
         most = sum(row.max_points for row in self.rows)
         return f"{passed} of {of} chapters passed, {solved} of {count} exercises, {self.points:g} of {most:g} points"
 
@@ -68,24 +72,32 @@ class Progress:
             f"{row.predictions:>8}{row.due or '':>9}  {'✓ ' if row.passed else ''}{row.title}".rstrip()
             for row in self.rows
         ]
-        return "\n".join([*lines, self.total, repr(self.next)])
+        return "\n".join([*lines, self.total, *([UNSAVED] if journal.is_unsaved() else []), repr(self.next)])
 
     def _repr_html_(self) -> str:
         cells = "".join(
             f'<tr><td style="text-align:left">{link(page(row.chapter), f"{row.chapter:02d} {row.title}".strip())}</td>'
-            f"<td>{row.solved} of {row.exercises}</td><td>{row.points:g} of {row.max_points:g}</td>"
-            f"<td>{row.predictions}</td><td>{row.due or ''}</td>"
-            f'<td><progress value="{row.solved}" max="{max(row.exercises, 1)}" '
-            f'aria-label="chapter {row.chapter}: {row.solved} of {row.exercises}"></progress></td>'
-            f"<td>{'✓ passed' if row.passed else ''}</td></tr>"
+            f"{_solved_html(row)}<td>{row.predictions}</td><td>{row.due or ''}</td></tr>"
             for row in self.rows
         )
-        heads = ("chapter", "exercises", "points", "predictions", "due for review", "", "")
-        head = "".join(f"<th>{each}</th>" for each in heads)
+        heads = ("chapter", "exercises", "solved", "points", "passed", "predictions", "due for review")
+        head = "".join(f'<th scope="col" style="text-align:left">{each}</th>' for each in heads)
+        note = f"<p>{html.escape(UNSAVED)}</p>" if journal.is_unsaved() else ""
         return (
-            f"<div>{self.next._repr_html_()}<table><tr>{head}</tr>{cells}</table>"
+            f"<div>{self.next._repr_html_()}{note}<table><tr>{head}</tr>{cells}</table>"
             f"<p>{html.escape(self.total)}.</p></div>"
         )
+
+
+def _solved_html(row: ChapterProgress) -> str:
+    """Return what was solved of a chapter, as cells of the table; empty for one without exercises."""
+    if not row.exercises:
+        return "<td></td><td></td><td></td><td></td>"
+    return (
+        f'<td>{row.solved} of {row.exercises}</td><td><progress value="{row.solved}" max="{row.exercises}" '
+        f'aria-label="chapter {row.chapter}: {row.solved} of {row.exercises} exercises"></progress></td>'
+        f"<td>{row.points:g} of {row.max_points:g}</td><td>{'✓' if row.passed else ''}</td>"
+    )
 
 
 def progress() -> Progress:

@@ -16,7 +16,7 @@ from course.practice import journal
 from course.practice.cards import Asked, Card, cards, takes_words, today
 from course.practice.checking import CheckResult, check
 from course.practice.exercises import Exercise
-from course.practice.pages import exercise_page, link
+from course.practice.pages import chapter_of, exercise_page, link, page
 from course.practice.predictions import Outcome, is_right, number
 
 FEWEST, MOST = 3, 10
@@ -48,6 +48,9 @@ class Question:
     def answer(self, typed: str) -> CheckResult | Outcome:
         """Judge what was typed or chosen, by the same check as ever, and remember it.
 
+        Who was wrong and has solved the exercise before gets its last hint, which is nearly the solution; who has not
+        solved it yet the first, which says where to look.
+
         Raises
         ------
         ValueError
@@ -57,12 +60,26 @@ class Question:
         card = self.card
         if isinstance(card.of, Exercise):
             result = check(card.name, given)
+            if not result.passed:
+                result.says = [said for said in result.says if said[0] != "next"]
+                result.says.append(("hint", card.of.hints[-1 if card.solved else 0]))
             journal.remember("review", card.name, title=card.title, right=result.passed)
             return result
         asked = card.of
         right = is_right(given, asked.value, asked.tolerance)
-        journal.remember("review", card.name, question=asked.question, answer=given, right=right)
-        return Outcome(card.name, "", given, asked.value, asked.unit, right, asked.reason)
+        note = journal.remember("review", card.name, question=asked.question, answer=given, right=right) or ""
+        return Outcome(card.name, "", given, asked.value, asked.unit, right, asked.reason, reviewed=True, note=note)
+
+    def says(self, choice: str) -> str:
+        """Return a choice with what it means, if that is said."""
+        of = self.card.of
+        means = of.choices.get(choice, choice) if isinstance(of, Exercise) and of.choices else choice
+        return choice if means == choice else f"{choice}: {means}"
+
+    @property
+    def page(self) -> str:
+        """The notebook to read again, from the learner's folder, when the answer was wrong."""
+        return page(self.card.chapter)
 
     def _parse(self, typed: str) -> str | float:
         if not self.choices:
@@ -154,42 +171,46 @@ class Review:
         """Return the widget: one question after the other, each judged at once; then the exercises to open."""
         import ipywidgets as w
 
-        head, text, verdict = w.HTML(f"<b>{html.escape(self.head())}</b>"), w.Output(), w.Output()
-        entry, buttons = w.VBox(), w.HBox()
-        end = w.HTML()
+        head = w.HTML(f"<b>{html.escape(self.head())}</b> {html.escape(FROM_MEMORY)}")
+        text, entry, verdict, end = w.Output(), w.VBox(), w.Output(), w.HTML()
+        # The same two buttons for all questions: a new one would not have the focus, and the keyboard would be lost.
+        give, skip = w.Button(layout=w.Layout(width="auto")), w.Button(description="Later", tooltip="It stays due")
+        buttons = w.HBox([give, skip])
+        waiting = iter(enumerate(self.questions, start=1))
+        question: Question | None = None
+        answered = False
 
-        def ask(k: int) -> None:
+        def ask(_: Any = None) -> None:
+            nonlocal question, answered
             verdict.outputs = ()
-            if k == len(self.questions):
+            k, question = next(waiting, (0, None))
+            if question is None:
                 text.outputs, entry.children, buttons.children = (), (), ()
                 end.value = f"<b>{html.escape(self.summary())}</b>{self._exercises_html()}"
                 return
-            question = self.questions[k]
-            text.outputs = (_shown(f"**{k + 1} of {len(self.questions)}** · {question.text}"),)
-            if question.choices:
-                field: Any = w.RadioButtons(options=list(question.choices), value=None, layout=w.Layout(width="auto"))
-            else:
-                field = w.Text(placeholder="a number", description=question.unit and f"[{question.unit}]")
-            give, skip = w.Button(description="That is my answer"), w.Button(description="Later")
-            entry.children, buttons.children = (field,), (give, skip)
+            text.outputs = (_shown(f"**{k} of {len(self.questions)}** · {question.text}"),)
+            entry.children = (_field(question),)
+            give.description, skip.disabled, answered = "That is my answer", False, False
 
-            def judge(_: Any) -> None:
-                try:
-                    judged = question.answer(field.value or "")
-                except ValueError as error:
-                    verdict.outputs = (_shown(f"*{error}*" if field.value else "*Give an answer first.*"),)
-                    return
-                self.note(judged)
-                field.disabled = True
-                verdict.outputs = (_shown(repr(judged), judged._repr_html_()),)
-                go_on = w.Button(description="Go on")
-                go_on.on_click(lambda _: ask(k + 1))
-                buttons.children = (go_on,)
+        def go_on(_: Any) -> None:
+            nonlocal answered
+            if answered or question is None:
+                ask()
+                return
+            field = entry.children[0]
+            try:
+                judged = question.answer(field.value or "")
+            except ValueError as error:
+                verdict.outputs = (_shown(f"*{error}*" if field.value else "*Give an answer first.*"),)
+                return
+            self.note(judged)
+            verdict.outputs = (_shown(repr(judged), judged._repr_html_() + _read_again(question, judged)),)
+            field.disabled = skip.disabled = answered = True
+            give.description = "Go on"
 
-            give.on_click(judge)
-            skip.on_click(lambda _: ask(k + 1))
-
-        ask(0)
+        give.on_click(go_on)
+        skip.on_click(ask)
+        ask()
         return w.VBox([head, text, entry, buttons, verdict, end])
 
     def note(self, judged: CheckResult | Outcome) -> None:
@@ -201,13 +222,14 @@ class Review:
         if not self._right:
             return "No answer was given; all stays due."
         wrong = len(self._right) - sum(self._right)
-        again = f" {'It comes' if wrong == 1 else 'They come'} again tomorrow." if wrong else ""
+        again = " What was wrong comes again tomorrow." if wrong else ""
         return f"{sum(self._right)} of {len(self._right)} right.{again}"
 
 
+FROM_MEMORY = "Answer from memory or on paper, with the reason; the page comes after."
 WRITE_ANEW = (
-    "Open these and write the answer anew, without looking at the old one (course reset gives the page afresh and keeps"
-    " yours). The next check of each counts."
+    "Open this and write the answer anew in an empty cell, without looking at the old one (course reset exercises/05,"
+    " for chapter 05, gives the page afresh and keeps yours). The next check of it counts."
 )
 
 
@@ -215,8 +237,8 @@ def review(questions: int = QUESTIONS, *, seed: int | None = None) -> Review:
     """Ask again what was wrong and is due, a few questions at a time.
 
     A prediction that did not come out, or an exercise that was wrong, is asked again after 1 day and then, as long as
-    it is right, after 2, 4, 8 and 16 more (Leitner's box); what is wrong again begins anew. In a notebook the questions
-    appear as widgets; ``course review`` asks in a terminal.
+    it is right, after 2, 4, 8 and 16 more (Leitner's box); what is wrong again begins anew. An answer in code is asked
+    for after 1, 4 and 16 days. In a notebook the questions appear as widgets; ``course review`` asks in a terminal.
 
     Parameters
     ----------
@@ -280,9 +302,39 @@ def _in_turn(due: Sequence[Card], seed: int) -> list[Card]:
 def question_of(card: Card) -> Question | None:
     """Return a card as a question; None when its exercise has to be opened: its answer or its question is code."""
     if isinstance(card.of, Asked):
-        return Question(card, f"({card.name}) {card.of.question}", card.of.choices, card.of.unit)
+        return Question(card, prediction_text(card.of), card.of.choices, card.of.unit)
     text = exercise_text(card.of) if takes_words(card.of) else None
     return None if text is None else Question(card, text, tuple(card.of.choices or ()), "")
+
+
+def prediction_text(asked: Asked) -> str:
+    """Return a prediction's question in Markdown, with what its page says just before it: many do not stand alone.
+
+    Examples
+    --------
+    >>> asked = Asked("05.P1", "How long do four threads need?", ("less", "more"), "", "more", 0.1, "")
+    >>> prediction_text(asked).splitlines()[0]
+    '**05.P1 · The task-scheduling model · The problem: one more worker**'
+    """
+    chapter = int(asked.name[:2])
+    known = chapter_of(chapter)
+    heading, before = _before(asked.name, page(chapter))
+    title = " · ".join(part for part in (asked.name, known.title if known else "", heading) if part)
+    return "\n\n".join(part for part in (f"**{title}**", before, asked.question) if part)
+
+
+@cache
+def _before(prediction: str, file: str) -> tuple[str, str]:
+    """Return the heading above a prediction, and the last paragraph before it; empty when the page has it not."""
+    heading = paragraph = ""
+    for kind, _, source in _cells(file):
+        if kind == "markdown":
+            heading = (re.findall(r"^##+ (.+)$", source, re.MULTILINE) or [heading])[-1]
+            paragraph = source.rstrip().split("\n\n")[-1]
+        elif f'predict("{prediction}"' in source:
+            # Links lead from where the chapter is.
+            return heading, "" if paragraph.startswith("#") else re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", paragraph)
+    return "", ""
 
 
 def exercise_text(exercise: Exercise) -> str | None:
@@ -295,8 +347,9 @@ def exercise_text(exercise: Exercise) -> str | None:
     '**16.1 · How many users are slow? · 1 point · 3 min**'
     """
     found: list[str] = []
-    for kind, is_answer, source in _cells(exercise.chapter):
+    for kind, is_answer, source in _cells(exercise_page(exercise.chapter)):
         if source.startswith(f"### {exercise.id} "):
+            source = re.sub(r"^Objective \d\d\.\d+\. ", "", source, flags=re.MULTILINE)
             found = [re.sub(r"\A### (.*)", r"**\1**", source)]
         elif found and is_answer:
             return "\n\n".join(found)
@@ -308,11 +361,10 @@ def exercise_text(exercise: Exercise) -> str | None:
 
 
 @cache
-def _cells(chapter: int) -> tuple[tuple[str, bool, str], ...]:
-    """Return the cells of a chapter's exercises: the kind, whether it is for an answer, and the text of each."""
+def _cells(file: str) -> tuple[tuple[str, bool, str], ...]:
+    """Return the cells of a page as it came: the kind, whether it is for an answer, and the text of each."""
     import nbformat
 
-    file = exercise_page(chapter)
     try:
         path = notebooks_folder() / file
         notebook = nbformat.read(path, as_version=4) if file else None
@@ -321,6 +373,22 @@ def _cells(chapter: int) -> tuple[tuple[str, bool, str], ...]:
     if notebook is None:
         return ()
     return tuple((cell.cell_type, "solution" in cell.metadata.get("tags", []), cell.source) for cell in notebook.cells)
+
+
+def _field(question: Question) -> Any:
+    """Return the widget for an answer."""
+    import ipywidgets as w
+
+    if question.choices:
+        return w.RadioButtons(options=list(question.choices), value=None, layout=w.Layout(width="auto"))
+    return w.Text(placeholder="a number", description=question.unit and f"[{question.unit}]")
+
+
+def _read_again(question: Question, judged: CheckResult | Outcome) -> str:
+    """Return, as HTML, what to read again after a wrong answer."""
+    if was_right(judged) or not question.page:
+        return ""
+    return f"<div>Read again: {link(question.page, question.page)}</div>"
 
 
 def _shown(text: str, page: str | None = None) -> dict[str, Any]:

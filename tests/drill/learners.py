@@ -239,7 +239,7 @@ def set_clock_back() -> None:
 EVENTS = {20: damage_journal, 40: update_course, 50: damage_journal, 60: set_clock_back}
 
 
-def run(learners: int = LEARNERS, days: int = 240) -> list[dict[str, Any]]:
+def run(learners: int = LEARNERS, days: int = 360) -> list[dict[str, Any]]:
     """Return what became of the learners: a row for each kind, and what was wrong."""
     rows = []
     for kind, options in {
@@ -266,6 +266,7 @@ def _row(kind: str, diaries: list[Diary]) -> dict[str, Any]:
         "learners who": kind,
         "how many": len(diaries),
         "days until all is solved": median(solved) if solved else None,
+        "points": median(each.points for each in diaries),
         "asked again": asked / len(diaries),
         "right": f"{sum(each.right for each in diaries) / max(asked, 1):.0%}",
         "cards": median(each.boxed for each in diaries),
