@@ -27,7 +27,7 @@ def test_explorer(name: str) -> None:
     explorer = EXPLORERS[name]
     assert isinstance(explorer, Explorer)
     assert len(explorer.presets) >= 3, "an explorer has three to five things to try"
-    found = exercise(explorer)
+    found = exercise(explorer, points=3, corners=12)  # more in the drill
     assert found.settings > len(explorer.controls)
 
 

@@ -18,7 +18,7 @@ import psutil
 
 import course.explorers
 from course.explorers.controls import Check, Choice, Control, Float, Int
-from course.explorers.frame import Explorer, View
+from course.explorers.frame import Explorer, View, exercise
 from tests.drill.rows import main, row, say
 
 GROWTH = 50e6
@@ -98,11 +98,18 @@ def run(count: int = 10_000, seed: int = 0) -> list[dict[str, Any]]:
     everyone = explorers()
     each = -(-count // len(everyone))
     # What is compiled and kept at first (kernels, fonts, the caches of the course) is no growth: all once before.
-    for name, explorer in everyone.items():
-        drill(explorer, 15, random.Random(f"{seed} first {name}"))
-    before = memory()
-    rows: list[dict[str, Any]] = []
     wrong: list[str] = []
+    settings = 0
+    for name, explorer in everyone.items():
+        try:
+            settings += exercise(explorer).settings
+        except Exception as error:
+            wrong.append(f"{name}: {type(error).__name__}: {error}")
+        drill(explorer, 15, random.Random(f"{seed} first {name}"))
+        say(f"widgets {name}: ends and corners, {len(wrong)} wrong so far")
+    rows: list[dict[str, Any]] = [row("controls through their range, corners, presets: settings", settings, wrong)]
+    before = memory()
+    wrong = []
     times: list[float] = []
     peak = before
     for name, explorer in everyone.items():
