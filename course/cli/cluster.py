@@ -137,9 +137,10 @@ def serve(arguments: argparse.Namespace) -> int:
     from course.measure.shared import shared
 
     folder = _class_folder(arguments) / "cluster"
-    certificates = _certificates(folder, arguments.new)
     try:
         with _ending_on_signals(), contextlib.ExitStack() as stack:
+            stack.enter_context(_only_one(folder))
+            certificates = _certificates(folder, arguments.new)
             print("Starting the workers ...", flush=True)
             with _explained(arguments):
                 running = stack.enter_context(
@@ -169,12 +170,34 @@ def serve(arguments: argparse.Namespace) -> int:
     if idle:
         print(f"No task ran for {arguments.idle:g} h: the class cluster has ended.")
         return 0
-    print("A program of a student shut the scheduler down (client.shutdown()). Start it again: the line still holds.")
+    print("A program of a student ended the scheduler. Start it again: the line still holds.")
     return 1
 
 
 def _class_folder(arguments: argparse.Namespace) -> Path:
     return (arguments.folder or Path(os.environ.get("COURSE_CLASS") or FOLDER)).expanduser().absolute()
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let no second cluster use (or renew) the certificates of a running one; whoever is killed lets go of them."""
+    import locket
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = locket.lock_file(str(folder.with_name(".cluster.lock")), timeout=0)
+        lock.acquire()
+    except locket.LockError:
+        raise CommandError(
+            f"a class cluster of {folder.parent} runs already; `course cluster status` tells more. For a second one "
+            "take another folder and port: --class FOLDER --port 8790"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{folder.parent} cannot be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _certificates(folder: Path, new: bool) -> Certificates:
@@ -217,7 +240,11 @@ def _explained(arguments: argparse.Namespace) -> Iterator[None]:
             ) from None
         if error.errno == errno.EADDRNOTAVAIL:
             raise CommandError(f"{arguments.host} is no address of this machine; {_addresses_hint()}") from None
+        if error.errno == errno.EACCES:
+            raise CommandError(f"{where}: not allowed; take a port from 1024 on, such as --port 8790") from None
         raise CommandError(f"the cluster did not start at {where}: {error}") from None
+    except ValueError as error:
+        raise CommandError(f"--memory: {error}") from None
     except (RuntimeError, TimeoutError) as error:
         raise CommandError(f"the cluster did not start at {where}: {error}") from None
 
