@@ -53,7 +53,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="for teachers: start the cluster; print the line that students put in",
         description="Start a scheduler and workers, and run until Ctrl-C. The certificates are made once and kept "
         f"in the class's folder ({FOLDER}, or $COURSE_CLASS): with the same --host and --port the last line is good.",
-        epilog="Students' programs run with your rights on this machine: use an account that has nothing to lose.",
+        epilog="Students' programs run with your rights on this machine, and can reach each other's through it: use an "
+        "account that has nothing to lose, and read `Who may do what` in notebooks/teaching/cluster.md.",
     )
     step.add_argument(
         "--host",
@@ -88,7 +89,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     step.add_argument("--class", dest="folder", type=Path, metavar="FOLDER", help=f"the class's folder ({FOLDER})")
     step.set_defaults(run=serve)
 
-    step = steps.add_parser("join", help="for students: use the class cluster from now on")
+    step = steps.add_parser(
+        "join",
+        help="for students: use the class cluster from now on",
+        description="Look whether the cluster answers, and use it from now on. To join is to trust it: it can do on this "
+        "machine what you can. Take a line from your teacher only.",
+    )
     step.add_argument("line", nargs="+", metavar="LINE", help="what your teacher gave you, or a file that holds it")
     step.set_defaults(run=join)
 

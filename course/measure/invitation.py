@@ -30,7 +30,8 @@ STATE = "cluster.json"
 # Seconds to wait for the class's scheduler: it is near, or it is not there.
 PATIENCE = 10
 # What to do when it does not answer.
-BACK = "`course cluster status` tells whether it answers, `course cluster leave` goes back to your own machine"
+OWN = "`course cluster leave` goes back to your own machine"
+BACK = f"`course cluster status` tells whether it answers, {OWN}"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _reason(address: str, error: BaseException) -> str:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
     refusals = [str(each).lower() for each in causes if isinstance(each, ssl.SSLError)]
-    ask = f"Ask your teacher for the present line, and put it in with `course cluster join`; {BACK}"
+    ask = f"Ask your teacher for the present line, and put it in with `course cluster join`; {OWN}"
     if any("expired" in each or "not yet valid" in each for each in refusals):
         return (
             f"the class cluster at {address} does not let you in: the certificates of your line do not hold on "

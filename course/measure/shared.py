@@ -31,6 +31,8 @@ from course.measure.start import (
 )
 
 LOOPBACK = "127.0.0.1"
+# What workers log: that a scheduler closes its connections, when it ends, is no news.
+WORKER_LOG = {"DASK_DISTRIBUTED__LOGGING": "{'distributed': 'warning', 'distributed.worker.state_machine': 'error'}"}
 # A worker takes some 170 MB before its first task; with less than this it would be started anew for ever.
 LEAST_MEMORY = 250_000_000
 
@@ -162,9 +164,14 @@ def shared(
         files |= {f"tls_{role}_cert": str(certificate), f"tls_{role}_key": str(certificate)}
     security = Security(require_encryption=True, tls_min_version=ssl.TLSVersion.TLSv1_3, **files)
     common = {"protocol": "tls://", "security": security}
-    with _spill_folder() as folder, _unchanged_environment(), dask.config.set(_local_config(folder)):
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(_spill_folder())
+        stack.enter_context(_unchanged_environment())
+        settings = _local_config(folder)
+        settings["distributed.nanny.pre-spawn-environ"] |= WORKER_LOG
+        stack.enter_context(dask.config.set(settings))
         scheduler = {
-            "host": host,
+            "host": f"[{host}]" if ":" in host else host,  # Dask wants IPv6 so
             "port": port,
             "dashboard": dashboard is not None,
             # An address even without: Dask would serve its metrics at port 8787, on all devices.
