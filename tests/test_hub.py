@@ -210,7 +210,7 @@ def test_a_local_hub_serves_a_student_the_course(tmp_path):
     usual = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
     usual["PYTHONPATH"] = str(ROOT)
     # As the image does it: at a student's start the simulators are compiled already.
-    subprocess.run([sys.executable, "-m", "course", "warm-up"], env=usual, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run([sys.executable, "-m", "course", "warm-up"], env=usual, capture_output=True, check=True)
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterhub", "-f", str(local)],

@@ -92,8 +92,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     step = steps.add_parser(
         "join",
         help="for students: use the class cluster from now on",
-        description="Look whether the cluster answers, and use it from now on. To join is to trust it: it can do on this "
-        "machine what you can. Take a line from your teacher only.",
+        description="Look whether the cluster answers, and use it from now on. To join is to trust it: it can do on "
+        "this machine what you can. Take a line from your teacher only.",
     )
     step.add_argument("line", nargs="+", metavar="LINE", help="what your teacher gave you, or a file that holds it")
     step.set_defaults(run=join)

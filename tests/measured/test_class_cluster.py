@@ -24,11 +24,12 @@ from distributed.security import Security
 
 from course.classroom.certificates import Certificates
 from course.cli import main
-from course.measure.fairness import FairShares
 from course.measure.invitation import Invitation, keep, look
 from course.measure.shared import shared
 
 ROOT = Path(__file__).parents[2]
+# Not the address that everything has: so it is seen who listens where. (Others than Linux have but one.)
+HOST = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
 # A student's program: what a chapter's cell does. Its tasks say in which process they ran.
 PROGRAM = """
 import os, time
@@ -129,7 +130,7 @@ def signals_as_in_a_terminal() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("teacher") / "the clàss", "--port", "0") as running:
+    with serving(tmp_path_factory.mktemp("teacher") / "the clàss", "--port", "0", "--host", HOST) as running:
         yield running
 
 
@@ -163,7 +164,7 @@ def test_students_join_with_one_line_and_their_programs_need_no_change(server, t
         out, err = each.communicate(timeout=120)
         assert err == ""
         joined, pids = out.splitlines()
-        assert joined.startswith("Joined the cluster at tls://127.0.0.1:")
+        assert joined.startswith(f"Joined the cluster at tls://{HOST}:")
         assert set(map(int, pids.split())) <= workers(server)
 
 
@@ -181,18 +182,23 @@ def test_dasks_own_settings_come_first(home):
 
 def test_an_environment_can_name_it_as_a_hub_does(server, tmp_path):
     process = program(tmp_path / "ada", COURSE_CLUSTER=f"course cluster join {server.line}")
-    assert process.communicate(timeout=120)[0].startswith("Joined the cluster at tls://127.0.0.1:")
+    assert process.communicate(timeout=120)[0].startswith(f"Joined the cluster at tls://{HOST}:")
     wrong = program(tmp_path / "ada", COURSE_CLUSTER=server.line[:-5])
     assert "ValueError: COURSE_CLUSTER: this is not a whole line" in wrong.communicate(timeout=120)[1]
 
 
-def test_leave_and_status(server, home):
+def test_leave_and_status(server, home, monkeypatch, capsys):
     seen = course(home, "cluster", "status")
     assert (seen.returncode, seen.stderr) == (0, "")
     assert re.search(r"2 workers, 2 threads, .* GB; \d+ other programs? connected, \d+ tasks? not done", seen.stdout)
-    assert "your own machine" in course(home, "cluster", "leave").stdout
-    assert "had not joined" in course(home, "cluster", "leave").stdout
-    assert course(home, "cluster", "status", "--class", str(server.folder)).returncode == 0
+    monkeypatch.setenv("COURSE_HOME", str(home))
+    for words, said in [
+        (["leave"], "From now on measure.cluster() uses your own machine."),
+        (["leave"], "You had not joined a class cluster."),
+        (["status", "--class", str(server.folder)], "2 workers, 2 threads"),
+    ]:
+        assert main(["cluster", *words]) == 0
+        assert said in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="on Windows the folder of a user is the user's own")
@@ -279,18 +285,12 @@ def test_with_a_students_certificate_nobody_can_pose_as_the_scheduler(server):
         handshake(student)
 
 
-def test_only_the_scheduler_listens_and_only_where_it_was_told(tmp_path):
-    host = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
-    with serving(tmp_path / "class", "--port", "0", "--host", host) as server:
-        connections = [c for p in server.family for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-        assert {c.laddr.ip for c in connections} <= {"127.0.0.1", host}
-        if host != "127.0.0.1":
-            port = int(server.line.rpartition("/")[0].rpartition(":")[2])
-            assert [c.laddr.port for c in connections if c.laddr.ip == host] == [port]
-        home = tmp_path / "ada"
-        assert course(home, "cluster", "join", server.line).returncode == 0
-        out, err = program(home).communicate(timeout=120)
-        assert (err, out.split()[4]) == ("", f"{server.line.rpartition('/')[0]}:")
+def test_only_the_scheduler_listens_and_only_where_it_was_told(server):
+    connections = [c for p in server.family for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+    assert {c.laddr.ip for c in connections} == {"127.0.0.1", HOST}
+    if HOST != "127.0.0.1":
+        port = int(server.line.rpartition("/")[0].rpartition(":")[2])
+        assert [c.laddr.port for c in connections if c.laddr.ip == HOST] == [port]
 
 
 # ---- starting and ending -------------------------------------------------------------------------------------
@@ -343,7 +343,7 @@ def test_killed_it_takes_its_workers_along(tmp_path):
 def test_a_taken_port_is_refused_and_so_are_foreign_hosts(server, tmp_path, capsys):
     port = server.line.rpartition("/")[0].rpartition(":")[2]
     for options, said in [
-        (["--port", port], f"port {port}: something listens there already"),
+        (["--host", HOST, "--port", port], f"port {port}: something listens there already"),
         (["--host", "192.0.2.1"], "192.0.2.1 is no address of this machine; this machine is"),
         (["--host", "no such host"], "which is no address"),
     ]:
@@ -352,18 +352,17 @@ def test_a_taken_port_is_refused_and_so_are_foreign_hosts(server, tmp_path, caps
 
 
 def test_it_ends_by_itself_when_nobody_uses_it(tmp_path):
-    process = start(tmp_path / "class", "--port", "0", "--idle", "0.0005")
+    process = start(tmp_path / "class", "--port", "0", "--idle", "0.0002")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
-    assert out.endswith("No task ran for 0.0005 h: the class cluster has ended.\n")
+    assert out.endswith("No task ran for 0.0002 h: the class cluster has ended.\n")
 
 
-def test_ended_by_a_student_it_says_so_and_the_line_holds(tmp_path, monkeypatch):
+def test_ended_by_a_student_it_says_so(tmp_path, monkeypatch):
     async def end(dask_scheduler: Scheduler) -> None:
         await dask_scheduler.close()
 
-    folder = tmp_path / "class"
-    with serving(folder, "--port", "0") as server:
+    with serving(tmp_path / "class", "--port", "0") as server:
         invitation = Invitation.from_line(server.line)
         # What is meant for a cluster of one's own does not do it by accident ...
         client = invitation.client(set_as_default=False)
@@ -385,10 +384,6 @@ def test_ended_by_a_student_it_says_so_and_the_line_holds(tmp_path, monkeypatch)
     with pytest.raises(OSError, match=r"does not answer within 1 s.*course cluster leave"):
         look(invitation)
     assert time.monotonic() - began < 5
-    with serving(folder, "--port", invitation.address.rpartition(":")[2]) as server:
-        assert Invitation.from_line(server.line) == invitation
-        monkeypatch.setattr("course.measure.invitation.PATIENCE", 10)
-        assert look(invitation).workers == 2
 
 
 def test_one_folder_has_one_cluster(server, capsys):
@@ -410,13 +405,11 @@ def test_workers_that_cannot_work_or_are_more_than_the_machine_are_refused(memor
 # ---- taking turns --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fair", [True, False])
-def test_who_comes_with_a_few_tasks_does_not_wait_for_who_has_many(fair, tmp_path):
+def test_who_comes_with_a_few_tasks_does_not_wait_for_who_has_many(tmp_path):
+    """In the order in which they were submitted it would wait for nearly all (the drill shows it)."""
     made = Certificates.make(tmp_path / "certificates")
     many, few, seconds = 160, 8, 0.05
     with shared(made.authority, made.server, workers=2, threads=2, dashboard=None) as running:
-        if not fair:  # as Dask does it: first come, first served
-            running.scheduler.remove_plugin(FairShares.name)
         invitation = Invitation.of(running.scheduler_address, made.authority, made.student)
         with (
             invitation.client(set_as_default=False) as first,
@@ -433,10 +426,7 @@ def test_who_comes_with_a_few_tasks_does_not_wait_for_who_has_many(fair, tmp_pat
             whole = time.monotonic() - began
         ideal = many * seconds / 4
         assert whole > ideal
-        if fair:
-            assert waited < 0.5 * ideal  # alone: 0.1 s, in turns: 0.2 s, and what was on its way to the workers
-        else:
-            assert waited > 0.6 * ideal
+        assert waited < 0.5 * ideal  # alone: 0.1 s, in turns: 0.2 s, and what was on its way to the workers
 
 
 def test_the_order_of_one_client_stays(tmp_path):
