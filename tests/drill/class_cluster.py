@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +65,14 @@ if __name__ == "__main__":
 
 
 def run() -> list[dict[str, Any]]:
-    """Return the rows of all four parts."""
-    rows = [part(fair=fair) for part in (shares, crowd) for fair in (True, False)]
-    return [*rows, *map(end, SIGNALS), *map(chapter, CHAPTERS)]
+    """Return the rows of all four parts; show each as soon as it is there."""
+    parts = [partial(part, fair=fair) for part in (shares, crowd) for fair in (True, False)]
+    parts += [partial(end, how) for how in SIGNALS] + [partial(chapter, number) for number in CHAPTERS]
+    rows = []
+    for part in parts:
+        rows.append(part())
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
 
 
 @contextmanager
@@ -159,16 +165,31 @@ def children() -> set[int]:
     }
 
 
+@contextmanager
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """Let Ctrl-C and a hang-up reach what is started inside, also where we run in the background or below nohup."""
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+    ignored = [each for each in known if signal.getsignal(each) == signal.SIG_IGN]
+    for each in ignored:
+        signal.signal(each, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for each in ignored:
+            signal.signal(each, signal.SIG_IGN)
+
+
 def end(how: str) -> dict[str, Any]:
     """End `course cluster serve` by a signal in mid-task; return the seconds until all of it is gone."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         usual = {**os.environ, "COURSE_HOME": str(folder / "student"), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "course", "cluster", "serve", "--class", str(folder), "--port", "0"]
-        server = subprocess.Popen(
-            [*command, "--workers", "2", "--dashboard", "0"],
-            stdout=subprocess.PIPE, text=True, env=usual, start_new_session=True,
-        )  # fmt: skip
+        with signals_as_in_a_terminal():
+            server = subprocess.Popen(
+                [*command, "--workers", "2", "--dashboard", "0"],
+                stdout=subprocess.PIPE, text=True, env=usual, start_new_session=True,
+            )  # fmt: skip
         while "ends it" not in server.stdout.readline():
             if server.poll() is not None:
                 raise RuntimeError("the class cluster did not start")
@@ -176,7 +197,7 @@ def end(how: str) -> dict[str, Any]:
         script = folder / "student.py"
         script.write_text(STUDENT, encoding="utf-8")
         line = (folder / "cluster" / "join.txt").read_text(encoding="utf-8")
-        student = start(script, 100, {**usual, VARIABLE: line}, stderr=subprocess.PIPE)
+        student = start(script, 600, {**usual, VARIABLE: line}, stderr=subprocess.PIPE)
         while student.stdout.readline().strip() != "ready":
             if student.poll() is not None:
                 raise RuntimeError("a student's program ended before it had joined")

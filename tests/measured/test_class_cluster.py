@@ -26,6 +26,7 @@ from course.classroom.certificates import Certificates
 from course.cli import main
 from course.measure.invitation import Invitation, keep, look
 from course.measure.shared import shared
+from tests.drill.class_cluster import signals_as_in_a_terminal
 
 ROOT = Path(__file__).parents[2]
 # Not the address that everything has: so it is seen who listens where. (Others than Linux have but one.)
@@ -87,10 +88,11 @@ def program(home: Path, options: str = "", seconds: float = 0, **more: str) -> s
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-W", "error", "-m", "course", "cluster", "serve", "--class", str(folder)]
     command += ["--workers", "2", "--dashboard", "0", *options]
-    return subprocess.Popen(
-        command, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder),
-    )  # fmt: skip
+    with signals_as_in_a_terminal():
+        return subprocess.Popen(
+            command, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(folder),
+        )  # fmt: skip
 
 
 @contextmanager
@@ -114,18 +116,6 @@ def serving(folder: Path, *options: str) -> Iterator[Server]:
     assert not alive
     if os.name == "posix":  # elsewhere to terminate is to kill
         assert not list((folder.parent / f"{folder.name} temporary").iterdir())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def signals_as_in_a_terminal() -> Iterator[None]:
-    """Let Ctrl-C and a hang-up reach what the tests start; a run in the background, or below nohup, ignores them."""
-    ignored = [each for each in (signal.SIGINT, getattr(signal, "SIGHUP", None)) if each is not None]
-    ignored = [each for each in ignored if signal.getsignal(each) == signal.SIG_IGN]
-    for each in ignored:
-        signal.signal(each, signal.SIG_DFL)
-    yield
-    for each in ignored:
-        signal.signal(each, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="module")

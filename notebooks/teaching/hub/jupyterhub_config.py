@@ -59,6 +59,7 @@ c.DockerSpawner.extra_host_config = {
 
 # `course lab` notices that a hub started it: it updates the student's copies and becomes the hub's server.
 c.Spawner.cmd = ["course", "lab"]
+c.Spawner.default_url = "/lab/tree/00-welcome.ipynb"
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 60
 
