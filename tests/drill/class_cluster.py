@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -64,10 +64,10 @@ if __name__ == "__main__":
 """
 
 
-def run() -> list[dict[str, Any]]:
+def run(chapters: Sequence[int] = CHAPTERS) -> list[dict[str, Any]]:
     """Return the rows of all four parts; show each as soon as it is there."""
     parts = [partial(part, fair=fair) for part in (shares, crowd) for fair in (True, False)]
-    parts += [partial(end, how) for how in SIGNALS] + [partial(chapter, number) for number in CHAPTERS]
+    parts += [partial(end, how) for how in SIGNALS] + [partial(chapter, number) for number in chapters]
     rows = []
     for part in parts:
         rows.append(part())
