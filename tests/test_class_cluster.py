@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from course.classroom.certificates import Certificates
 from course.cli import main, parser
+from course.cli.cluster import _certificates
 from course.home import state_file
 from course.measure.fairness import FairShares
 from course.measure.invitation import Invitation, forget, keep, kept
@@ -79,6 +80,12 @@ def test_no_key_of_the_authority_is_kept_and_each_certificate_has_its_use(tmp_pa
         certificates[name].verify_directly_issued_by(certificates["authority"])
         # A student's clock may be a day slow.
         assert certificates[name].not_valid_before_utc < datetime.now(UTC) - timedelta(hours=23)
+
+
+def test_started_again_it_has_the_same_certificates_unless_new_ones_are_wanted(tmp_path):
+    first = _certificates(tmp_path / "cluster", new=False).student.read_bytes()
+    assert _certificates(tmp_path / "cluster", new=False).student.read_bytes() == first
+    assert _certificates(tmp_path / "cluster", new=True).student.read_bytes() != first
 
 
 @pytest.mark.parametrize("spoil", ["end", "damage"])
@@ -171,6 +178,9 @@ def test_join_refuses_what_is_no_line(tmp_path, monkeypatch, capsys):
     assert main(["cluster", "join", "tls://10.0.0.5:8786/abc"]) == 1
     assert "not joined: this is not a whole line" in capsys.readouterr().err
     assert not (tmp_path / "ada" / ".course").exists()
+    monkeypatch.setenv("COURSE_CLASS", str(tmp_path / "no class"))
+    assert main(["cluster", "status"]) == 1
+    assert "course cluster join LINE" in capsys.readouterr().err
 
 
 # ---- taking turns --------------------------------------------------------------------------------------------
@@ -237,5 +247,9 @@ def test_the_pages_lines_are_commands():
 
 
 def test_links_of_the_page():
-    assert all((ROOT / "notebooks" / "teaching" / target).exists() for target in re.findall(r"\]\(([^)]+)\)", PAGE))
+    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", PAGE, flags=re.MULTILINE)}
+    targets = re.findall(r"\]\(([^)]+)\)", PAGE)
+    assert len(targets) >= 2
+    for target in targets:
+        assert target in headings or (ROOT / "notebooks" / "teaching" / target).exists()
     assert os.fspath(PAGE).count("# A cluster") == 1

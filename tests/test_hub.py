@@ -22,6 +22,7 @@ import pytest
 
 pytest.importorskip("jupyterhub", reason="JupyterHub is not installed: pip install -c constraints.txt -e '.[hub]'")
 
+import docker
 from jupyterhub.app import JupyterHub
 from jupyterhub.scopes import scope_definitions
 from traitlets import HasTraits
@@ -79,6 +80,7 @@ def test_limits_hold_for_each_student():
     assert student.cpu_limit == 2.0
     assert student.extra_host_config["memswap_limit"] == config.DockerSpawner.mem_limit
     assert student.extra_host_config["pids_limit"] == 512
+    docker.types.HostConfig(version="1.44", **student.extra_host_config)  # what Docker knows
     # A volume of their own, whatever letters a name has.
     assert set(student.volume_binds) == {"tuning-course-ada-20lovelace"}
     assert student.use_internal_ip  # nothing of a container is published on the server
@@ -106,6 +108,7 @@ def test_names_and_the_class_cluster_come_from_files_beside_it(tmp_path):
     config = settings(tmp_path)
     assert config.Authenticator.allowed_users == {"ada", "ben"}
     assert config.Authenticator.admin_users == {"grace"}
+    assert not owners(config)["Authenticator"].allow_existing_users  # JupyterHub would let in who was once allowed
     assert config.Spawner.environment == {"COURSE_CLUSTER": "course cluster join tls://172.28.0.1:8786/abc"}
 
 
@@ -205,10 +208,13 @@ def test_a_local_hub_serves_a_student_the_course(tmp_path):
         encoding="utf-8",
     )  # fmt: skip
     usual = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
+    usual["PYTHONPATH"] = str(ROOT)
+    # As the image does it: at a student's start the simulators are compiled already.
+    subprocess.run([sys.executable, "-m", "course", "warm-up"], env=usual, capture_output=True, check=True)
     log = (tmp_path / "log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyterhub", "-f", str(local)],
-        cwd=folder, env={**usual, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=subprocess.STDOUT,
+        cwd=folder, env=usual, stdout=log, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
         ada, eve = Browser(f"http://127.0.0.1:{port}"), Browser(f"http://127.0.0.1:{port}")

@@ -123,7 +123,7 @@ def _certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - SKEW)
         .not_valid_after(ends)
-        .add_extension(x509.BasicConstraints(ca=not uses, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=not uses, path_length=None if uses else 0), critical=True)
     )
     if uses:
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=True)

@@ -53,7 +53,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="for teachers: start the cluster; print the line that students put in",
         description="Start a scheduler and workers, and run until Ctrl-C. The certificates are made once and kept "
         f"in the class's folder ({FOLDER}, or $COURSE_CLASS): with the same --host and --port the last line is good.",
-        epilog="Students' programs run with your rights on this machine: use an account that has nothing to lose.",
+        epilog="Students' programs run with your rights on this machine, and can reach each other's through it: use an "
+        "account that has nothing to lose, and read `Who may do what` in notebooks/teaching/cluster.md.",
     )
     step.add_argument(
         "--host",
@@ -88,7 +89,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     step.add_argument("--class", dest="folder", type=Path, metavar="FOLDER", help=f"the class's folder ({FOLDER})")
     step.set_defaults(run=serve)
 
-    step = steps.add_parser("join", help="for students: use the class cluster from now on")
+    step = steps.add_parser(
+        "join",
+        help="for students: use the class cluster from now on",
+        description="Look whether the cluster answers, and use it from now on. To join is to trust it: it can do on "
+        "this machine what you can. Take a line from your teacher only.",
+    )
     step.add_argument("line", nargs="+", metavar="LINE", help="what your teacher gave you, or a file that holds it")
     step.set_defaults(run=join)
 
@@ -137,9 +143,10 @@ def serve(arguments: argparse.Namespace) -> int:
     from course.measure.shared import shared
 
     folder = _class_folder(arguments) / "cluster"
-    certificates = _certificates(folder, arguments.new)
     try:
         with _ending_on_signals(), contextlib.ExitStack() as stack:
+            stack.enter_context(_only_one(folder))
+            certificates = _certificates(folder, arguments.new)
             print("Starting the workers ...", flush=True)
             with _explained(arguments):
                 running = stack.enter_context(
@@ -169,12 +176,34 @@ def serve(arguments: argparse.Namespace) -> int:
     if idle:
         print(f"No task ran for {arguments.idle:g} h: the class cluster has ended.")
         return 0
-    print("A program of a student shut the scheduler down (client.shutdown()). Start it again: the line still holds.")
+    print("A program of a student ended the scheduler. Start it again: the line still holds.")
     return 1
 
 
 def _class_folder(arguments: argparse.Namespace) -> Path:
     return (arguments.folder or Path(os.environ.get("COURSE_CLASS") or FOLDER)).expanduser().absolute()
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let no second cluster use (or renew) the certificates of a running one; whoever is killed lets go of them."""
+    import locket
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = locket.lock_file(str(folder.with_name(".cluster.lock")), timeout=0)
+        lock.acquire()
+    except locket.LockError:
+        raise CommandError(
+            f"a class cluster of {folder.parent} runs already; `course cluster status` tells more. For a second one "
+            "take another folder and port: --class FOLDER --port 8790"
+        ) from None
+    except OSError as error:
+        raise CommandError(f"{folder.parent} cannot be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _certificates(folder: Path, new: bool) -> Certificates:
@@ -217,7 +246,11 @@ def _explained(arguments: argparse.Namespace) -> Iterator[None]:
             ) from None
         if error.errno == errno.EADDRNOTAVAIL:
             raise CommandError(f"{arguments.host} is no address of this machine; {_addresses_hint()}") from None
+        if error.errno == errno.EACCES:
+            raise CommandError(f"{where}: not allowed; take a port from 1024 on, such as --port 8790") from None
         raise CommandError(f"the cluster did not start at {where}: {error}") from None
+    except ValueError as error:
+        raise CommandError(f"--memory: {error}") from None
     except (RuntimeError, TimeoutError) as error:
         raise CommandError(f"the cluster did not start at {where}: {error}") from None
 

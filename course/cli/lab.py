@@ -56,6 +56,9 @@ def common_options(folder: Path) -> list[str]:
         f"--LabApp.workspaces_dir={folder / '.course' / 'workspaces'}",
         # Its catalogue lives on the network; the course works without.
         "--LabApp.extension_manager=readonly",
+        # In a container the learner is often root; on the loopback interface, with a token, or behind a hub's log-in,
+        # that is no risk.
+        "--allow-root",
     ]
 
 
@@ -70,8 +73,6 @@ def server_options(folder: Path, port: int | None = None, browser: bool = True) 
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.allow_remote_access=False",
         f"--ServerApp.open_browser={browser}",
-        # In a container the learner is often root; on the loopback interface, with a token, that is no risk.
-        "--allow-root",
         *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port is not None else []),
     ]
 

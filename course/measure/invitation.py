@@ -16,6 +16,7 @@ import sys
 import textwrap
 import zlib
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import msgpack
@@ -28,6 +29,9 @@ VARIABLE = "COURSE_CLUSTER"
 STATE = "cluster.json"
 # Seconds to wait for the class's scheduler: it is near, or it is not there.
 PATIENCE = 10
+# What to do when it does not answer.
+OWN = "`course cluster leave` goes back to your own machine"
+BACK = f"`course cluster status` tells whether it answers, {OWN}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Invitation:
         """Return what Dask's clients need."""
         return Security(
             require_encryption=True,
+            tls_min_version=ssl.TLSVersion.TLSv1_3,
             tls_ca_file=self.authority,
             tls_client_cert=self.certificate,
             tls_client_key=self.key,
@@ -127,15 +132,18 @@ def _reason(address: str, error: BaseException) -> str:
     while cause is not None:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
-    own = "`course cluster leave` goes back to clusters on your own machine"
-    if any(isinstance(each, ssl.SSLError) for each in causes):
+    refusals = [str(each).lower() for each in causes if isinstance(each, ssl.SSLError)]
+    ask = f"Ask your teacher for the present line, and put it in with `course cluster join`; {OWN}"
+    if any("expired" in each or "not yet valid" in each for each in refusals):
         return (
-            f"the class cluster at {address} does not let you in: your line is of other certificates (an older line?). "
-            f"Ask your teacher for the present one, and put it in with `course cluster join`; {own}"
+            f"the class cluster at {address} does not let you in: the certificates of your line do not hold on "
+            f"{date.today()}, which is today by this machine's clock. If the clock is right, the line is too old. {ask}"
         )
+    if refusals:
+        return f"the class cluster at {address} does not let you in: your line is of other certificates. {ask}"
     return (
         f"the class cluster at {address} does not answer within {PATIENCE} s: is it started, and are you in the same "
-        f"network? {own}"
+        f"network? {BACK}"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import dask
 from distributed import Scheduler, SpecCluster
-from distributed.core import Status
+from distributed.core import Status, error_message
 from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
@@ -20,6 +21,9 @@ from course.domain import scalar
 from course.measure.fairness import FairShares
 from course.measure.start import (
     START_TIMEOUT,
+    _InterruptibleStart,
+    _keep_back_shuffles,
+    _keep_back_timers,
     _kept_back,
     _local_config,
     _PromptNanny,
@@ -29,19 +33,40 @@ from course.measure.start import (
 )
 
 LOOPBACK = "127.0.0.1"
+# What workers log: that a scheduler closes its connections, when it ends, is no news.
+WORKER_LOG = {"DASK_DISTRIBUTED__LOGGING": "{'distributed': 'warning', 'distributed.worker.state_machine': 'error'}"}
+# A worker takes some 170 MB before its first task; with less than this it would be started anew for ever.
+LEAST_MEMORY = 250_000_000
 
 
-class SharedCluster(SpecCluster):
-    """What `shared` gives: the scheduler is in this process, each worker in a process of its own."""
+class _ClassScheduler(Scheduler):
+    """A scheduler that a client cannot end or restart for all others by a method that is meant for one's own cluster.
+
+    That spares a class accidents. It is no protection: a client that wants to can run any function here.
+    """
 
     def __init__(self, **options: Any) -> None:
-        try:
-            super().__init__(**options)
-        except Exception:
-            raise
-        except BaseException:  # Ctrl-C while it starts; Dask cleans up after exceptions only
-            self.close()
-            raise
+        super().__init__(**options)
+        self.handlers |= {"terminate": self.refuse_to_end, "restart": self.refuse_to_restart}
+
+    async def refuse_to_end(self, **_: Any) -> Any:
+        """Answer ``client.shutdown()``."""
+        return _refusal("client.shutdown() would end this cluster for the whole class; client.close() leaves it")
+
+    async def refuse_to_restart(self, **_: Any) -> Any:
+        """Answer ``client.restart()``."""
+        return _refusal(
+            "client.restart() would take their results from the whole class; client.cancel(futures) drops your own"
+        )
+
+
+def _refusal(why: str) -> Any:
+    """Return what makes the client's call raise an exception, and logs nothing here."""
+    return error_message(PermissionError(why), status="uncaught-error")
+
+
+class SharedCluster(_InterruptibleStart, SpecCluster):
+    """What `shared` gives: the scheduler is in this process, each worker in a process of its own."""
 
     @property
     def port(self) -> int:
@@ -56,7 +81,7 @@ class SharedCluster(SpecCluster):
 
     @property
     def runs(self) -> bool:
-        """Whether the scheduler still runs: a client may have shut it down, or nobody used it for too long."""
+        """Whether the scheduler still runs: a client's function may have ended it, or nobody used it for too long."""
         return self.scheduler.status == Status.running
 
     @property
@@ -81,9 +106,9 @@ def shared(
 ) -> Iterator[SharedCluster]:
     """Start a cluster for many clients, and take it down when the block ends.
 
-    Connections are encrypted, and only who shows a certificate that the authority has signed is let in. Only the
-    scheduler listens at `host`: workers, nannies and the dashboard are on the loopback device. Clients take turns
-    (`FairShares`).
+    Connections are encrypted (TLS 1.3), and only who shows a certificate that the authority has signed is let in. Only
+    the scheduler listens at `host`: workers, nannies and the dashboard are on the loopback device. Clients take turns
+    (`FairShares`). Host names are not checked: the authority signed for this cluster alone.
 
     Parameters
     ----------
@@ -98,8 +123,8 @@ def shared(
     workers, threads : int, optional
         Workers, and the threads of each; as for `cluster`.
     memory : int, optional
-        Bytes that each worker may use: above 95 % of it, it is ended and started anew. Default: its part of this
-        machine's memory.
+        Bytes that each worker may use, 250 MB at least: above 95 % of it, it is ended and started anew. Default: its
+        part of this machine's memory, which is also the most.
     dashboard : int, optional
         The port of the dashboard on the loopback device; 0 takes a free one, None none at all.
     idle : float, optional
@@ -132,22 +157,29 @@ def shared(
     """
     workers, threads = _sizes(workers, threads)
     if memory is not None:
-        memory = int(scalar("memory", memory, low=1))
+        _require_fitting(memory, workers)
     if idle is not None:
         idle = scalar("idle", idle, low=0.001)
     _require_free(host, port)
     files = {"tls_ca_file": str(authority)}
     for role in ("client", "scheduler", "worker"):
         files |= {f"tls_{role}_cert": str(certificate), f"tls_{role}_key": str(certificate)}
-    common = {"protocol": "tls://", "security": Security(require_encryption=True, **files)}
-    with _spill_folder() as folder, _unchanged_environment(), dask.config.set(_local_config(folder)):
+    security = Security(require_encryption=True, tls_min_version=ssl.TLSVersion.TLSv1_3, **files)
+    common = {"protocol": "tls://", "security": security}
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(_spill_folder())
+        stack.enter_context(_unchanged_environment())
+        settings = _local_config(folder)
+        settings["distributed.nanny.pre-spawn-environ"] |= WORKER_LOG
+        stack.enter_context(dask.config.set(settings))
+        _keep_back_timers()
+        _keep_back_shuffles()
         scheduler = {
-            "host": host,
+            "host": f"[{host}]" if ":" in host else host,  # Dask wants IPv6 so
             "port": port,
             "dashboard": dashboard is not None,
             # An address even without: Dask would serve its metrics at port 8787, on all devices.
             "dashboard_address": f"{LOOPBACK}:{_free_or_any(dashboard or 0)}",
-            "idle_timeout": idle and f"{idle} s",
             **common,
         }
         worker = {
@@ -160,17 +192,30 @@ def shared(
         }
         running = SharedCluster(
             name="class",
-            scheduler={"cls": Scheduler, "options": scheduler},
+            scheduler={"cls": _ClassScheduler, "options": scheduler},
             workers={k: {"cls": _PromptNanny, "options": worker} for k in range(workers)},
-            security=common["security"],
+            security=security,
             silence_logs=logging.WARNING,
         )
         try:
             running.scheduler.add_plugin(FairShares())
+            # Now, and not while the workers start: they may take longer.
+            running.scheduler.idle_timeout, running.scheduler.idle_since = idle, time.time()
             yield running
         finally:
-            with _kept_back():
+            # Who calls a scheduler that has ended waits for so long.
+            with _kept_back(), dask.config.set({"distributed.comm.timeouts.connect": "2s"}):
                 running.close()
+
+
+def _require_fitting(memory: float, workers: int) -> None:
+    """Raise ValueError if workers with so much memory each cannot work, or are more than the machine."""
+    most = MEMORY_LIMIT // workers
+    if not LEAST_MEMORY <= memory <= most:
+        raise ValueError(
+            f"{memory / 1e9:g} GB for each of {workers} workers: must be at least {LEAST_MEMORY / 1e9} GB, and at most "
+            f"{most / 1e9:.2f} GB, their part of this machine's memory; take more, less, or fewer workers"
+        )
 
 
 def _require_free(host: str, port: int) -> None:

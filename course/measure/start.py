@@ -21,12 +21,12 @@ import dask
 import locket
 from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
-from distributed import Client, LocalCluster, Nanny, Status, Worker
+from distributed import CancelledError, Client, LocalCluster, Nanny, Status, Worker
 from distributed.system import MEMORY_LIMIT
 
 from course.domain import scalar
 from course.measure import plugins
-from course.measure.invitation import kept
+from course.measure.invitation import BACK, kept
 from course.measure.recording import _by_value
 
 # A worker process that has not reported within this time (seconds) counts as not startable.
@@ -72,8 +72,8 @@ def _later(worker_class: type, seconds: float) -> type:
     return Later
 
 
-class _LocalCluster(LocalCluster):
-    """A local cluster that takes its workers down when its own start is interrupted.
+class _InterruptibleStart:
+    """For a cluster's class: takes the workers down when the cluster's own start is interrupted.
 
     Dask cleans up after an `Exception` during the start, but Ctrl-C (a `KeyboardInterrupt`) is none.
     """
@@ -96,6 +96,10 @@ class _LocalCluster(LocalCluster):
         await asyncio.gather(*(worker.close() for worker in begun), return_exceptions=True)
         if self.status is not Status.running and self.scheduler is not None:
             await self.scheduler.close()
+
+
+class _LocalCluster(_InterruptibleStart, LocalCluster):
+    """A local cluster whose start can be interrupted, and that names the right dashboard."""
 
     @property
     def dashboard_link(self) -> str:
@@ -169,7 +173,8 @@ def cluster(
     ValueError
         If `workers` or `threads` is not a whole number of at least 1; if `start_delay` is negative, or not below 60 s.
     OSError
-        If the cluster that the configuration or the learner's invitation names does not answer.
+        If the cluster that the configuration or the learner's invitation names does not answer, or is lost inside the
+        block.
     TimeoutError
         If the scheduler's file that it names does not appear in time.
 
@@ -191,10 +196,11 @@ def cluster(
     start_delay = scalar("start_delay", start_delay, low=0, high=START_TIMEOUT)
     with dask.config.set(config or {}):
         if not local and _configured():
-            with _joined(lambda: Client(scheduler_file=_scheduler_file())) as client:
+            advice = "start it again, or take away the setting of Dask that names it"
+            with _joined(lambda: Client(scheduler_file=_scheduler_file()), advice) as client:
                 yield client
         elif not local and (invitation := kept()):
-            with _joined(invitation.client) as client:
+            with _joined(invitation.client, BACK) as client:
                 yield client
         else:
             with _local(workers, threads, processes, dashboard, start_delay, worker_log, options) as client:
@@ -215,14 +221,26 @@ def _configured() -> bool:
 
 
 @contextlib.contextmanager
-def _joined(connect: Callable[[], Client]) -> Iterator[Client]:
+def _joined(connect: Callable[[], Client], advice: str) -> Iterator[Client]:
     # Joining makes a scratch folder too.
-    with _spill_folder() as folder, _unchanged_environment(), dask.config.set({"temporary-directory": str(folder)}):  # noqa: SIM117
-        with connect() as client:
+    with _spill_folder() as folder, _unchanged_environment(), dask.config.set({"temporary-directory": str(folder)}):
+        client = connect()
+        address = client.scheduler.address
+        try:
             info = client.scheduler_info(n_workers=-1)["workers"].values()
             slots = sum(worker["nthreads"] for worker in info)
-            print(f"Joined the cluster at {client.scheduler.address}: {len(info)} workers, {slots} threads.")
+            print(f"Joined the cluster at {address}: {len(info)} workers, {slots} threads.")
             yield client
+        except (CancelledError, OSError) as error:
+            if client.status != "connecting":  # what Dask's clients are when they have lost their scheduler
+                raise
+            raise ConnectionError(
+                f"the cluster at {address} has ended, or the network to it; what was submitted there is lost. "
+                f"Run the cell again when it is back; {advice}"
+            ) from error
+        finally:
+            with _kept_back("CancelledError"):  # a client that is closed while it tries to reconnect
+                client.close()
 
 
 def _scheduler_file() -> str | None:

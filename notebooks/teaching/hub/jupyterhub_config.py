@@ -15,7 +15,7 @@ CORES = 2.0
 PROCESSES = 512  # kernels, workers, threads: a loop that starts processes ends here
 AT_ONCE = 40  # how many students' servers may run: memory of the machine / MEMORY
 IDLE = 60 * 60  # a server that nobody used for so many seconds is stopped; nothing of the student's is lost
-# docker network create --subnet 172.28.0.0/24 --gateway 172.28.0.1 tuning-class
+# docker network create --subnet 172.28.0.0/24 --ip-range 172.28.0.128/25 --gateway 172.28.0.1 tuning-class
 NETWORK, GATEWAY = "tuning-class", "172.28.0.1"
 
 
@@ -31,12 +31,16 @@ c = get_config()  # noqa: F821 (JupyterHub defines it)
 # machine; oauthenticator and ltiauthenticator (two packages) ask the school instead.
 c.JupyterHub.authenticator_class = "pam"
 c.Authenticator.allowed_users = names("students.txt")
-c.Authenticator.admin_users = names("teachers.txt")
+c.Authenticator.admin_users = names("teachers.txt")  # one that is taken out stays one until changed at /hub/admin
+c.Authenticator.allow_existing_users = False  # whoever is taken out of the files is out at the hub's next start
 
 # Where the hub listens: for browsers on this machine only, behind a web server that has the school's certificate
 # (nginx, Caddy). The containers find the hub at the gateway of their network, which is not reachable from outside.
 c.JupyterHub.bind_url = "http://127.0.0.1:8000"
 c.JupyterHub.hub_ip = GATEWAY
+# A page that one student makes can act as another who opens it, unless each has a name of their own. That needs a
+# wildcard name and certificate (*.hub.school.example):
+# c.JupyterHub.subdomain_host = "https://hub.school.example"
 
 c.JupyterHub.spawner_class = "docker"
 c.DockerSpawner.image = IMAGE
@@ -48,12 +52,14 @@ c.DockerSpawner.cpu_limit = CORES
 c.DockerSpawner.extra_host_config = {
     "memswap_limit": MEMORY,  # no swap beyond the memory: a full server is ended, and does not crawl
     "pids_limit": PROCESSES,
+    "init": True,  # ends what kernels leave behind: the first process of a container has to, and JupyterLab does not
     "cap_drop": ["ALL"],
     "security_opt": ["no-new-privileges"],
 }
 
 # `course lab` notices that a hub started it: it updates the student's copies and becomes the hub's server.
 c.Spawner.cmd = ["course", "lab"]
+c.Spawner.default_url = "/lab/tree/00-welcome.ipynb"
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 60
 
