@@ -105,6 +105,10 @@ def _ms(time: float) -> str:
     return f"{time:,.0f}" if time >= 9.95 else f"{time:.1f}"
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.2g}"
+
+
 def finding(result: dict[str, Any]) -> str:
     """Say the 99th percentile before and after, and the extra requests."""
     before, after, n = result["before"], result["after"], result["requests"]
@@ -112,7 +116,7 @@ def finding(result: dict[str, Any]) -> str:
     gain = before / after
     verdict = f"{gain:.3g} times shorter" if gain >= 1.05 else "hardly a gain"
     return (
-        f"Hedging after {_ms(result['delay'])} ms sends {100 * result['extra']:.2g} % more requests; the 99th "
+        f"Hedging after {_ms(result['delay'])} ms sends {_percent(result['extra'])} % more requests; the 99th "
         f"percentile of {user} goes from {_ms(before)} to {_ms(after)} ms: {verdict}."
     )
 
