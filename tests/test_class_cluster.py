@@ -20,6 +20,7 @@ from course.home import state_file
 from course.measure.fairness import FairShares
 from course.measure.invitation import Invitation, forget, keep, kept
 from course.syllabus import chapters
+from tests.drill import class_cluster
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "notebooks" / "teaching" / "cluster.md").read_text(encoding="utf-8")
@@ -237,6 +238,13 @@ def test_the_page_names_the_chapters_that_use_a_class_cluster():
         first, _, last = part.partition(" to ")
         written += range(int(first), int(last or first) + 1)
     assert written == local
+
+
+def test_the_page_names_the_chapters_that_the_drill_holds_to_run_to_their_end():
+    (named,) = re.findall(r"^Run to their end: chapters ([\d, ]+)\.$", PAGE, flags=re.MULTILINE)
+    assert tuple(map(int, named.split(", "))) == class_cluster.HOLD
+    (others,) = re.findall(r"^The others \(([\d, ]+)\) stop", PAGE, flags=re.MULTILINE)
+    assert sorted([*class_cluster.HOLD, *map(int, others.split(", "))]) == list(class_cluster.CHAPTERS)
 
 
 def test_the_pages_lines_are_commands():

@@ -32,9 +32,9 @@ LOOK = 0.5
 
 DESCRIPTION = """\
 One scheduler with workers on the teacher's machine or on a server, for all students. Who has the line that `serve`
-prints is let in, nobody else; all that is said is encrypted. A chapter needs no change: after `join`, every
-measure.cluster() uses it, but for those with local=True. These ask for a cluster of their own because they start,
-slow down or kill workers: all cells of some chapters, some cells of others (notebooks/teaching/cluster.md lists them).
+prints is let in, nobody else; all that is said is encrypted. After `join`, every measure.cluster() uses it, but for
+those with local=True. These ask for a cluster of their own because they start, slow down or kill workers: all cells of
+some chapters, some cells of others (notebooks/teaching/cluster.md lists them, and the chapters whose scoreboards hold).
 """
 
 

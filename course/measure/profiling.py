@@ -223,7 +223,7 @@ def sample_stacks(client: Client, *, interval: float = 0.01, jitter: float = 1.0
     ...     time.sleep(0.1)
     >>> with cluster(1, processes=False, dashboard=False) as client, sample_stacks(client) as stacks:
     ...     client.submit(task).result()
-    >>> 0.5 < stacks.tree.share("load") < 0.95
+    >>> 0.3 < stacks.tree.share("load") <= 1.0  # about 0.75
     True
     """
     if not 0.001 <= interval < float("inf"):
