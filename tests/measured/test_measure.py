@@ -139,10 +139,11 @@ def test_interrupted_start_leaves_nothing(monkeypatch):
 
 
 INTERRUPTED = """
-import sys, time
+import signal, time
 from course.measure import cluster
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background of a shell are born without
     print("begins", flush=True)
     try:
         with cluster(2, dashboard=False, local=True) as client:
