@@ -259,9 +259,11 @@ def opened(lab: Lab, browser: Browser, notebook: Path | Any, width: int = 1400) 
         shutil.copyfile(notebook, lab.root / name)
     else:
         nbformat.write(notebook, lab.root / name)
-    context = browser.new_context(viewport={"width": width, "height": 1000})
+    # One context for all windows: a new one would fetch and compile all of JupyterLab anew.
+    context = browser.contexts[0] if browser.contexts else browser.new_context()
+    page = context.new_page()
     try:
-        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 1000})
         page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}")
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60_000)
         page.wait_for_function(
@@ -273,5 +275,5 @@ def opened(lab: Lab, browser: Browser, notebook: Path | Any, width: int = 1400) 
         )
         yield Notebook(page)
     finally:
-        context.close()
+        page.close()
         lab.end_kernel(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -164,15 +165,20 @@ def test_an_interrupt_of_the_whole_group_is_quiet(moment, tmp_path):
     process = subprocess.Popen(
         [sys.executable, str(script)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
-    assert process.stdout.readline() == "begins\n"
-    if moment == "runs":
-        assert process.stdout.readline() == "runs\n"
-    until = time.monotonic() + 30
-    while len(workers := _workers_of(process.pid)) < 2 and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep({"begins": 0.0, "starts": 0.5, "runs": 0.0}[moment])
-    os.killpg(process.pid, signal.SIGINT)
-    said, told = process.communicate(timeout=60)
+    try:
+        assert process.stdout.readline() == "begins\n"
+        if moment == "runs":
+            assert process.stdout.readline() == "runs\n"
+        until = time.monotonic() + 30
+        while len(workers := _workers_of(process.pid)) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep({"begins": 0.0, "starts": 0.5, "runs": 0.0}[moment])
+        os.killpg(process.pid, signal.SIGINT)
+        said, told = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     assert (said.splitlines()[-1], told) == ("interrupted", "")
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
