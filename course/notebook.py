@@ -17,6 +17,7 @@ A solution is written with two tags: ``solution`` on a cell whose answer stands 
 from __future__ import annotations
 
 import argparse
+import atexit
 import base64
 import copy
 import hashlib
@@ -226,6 +227,11 @@ def execute(
             _fail(path, at, notebook, f"it took more than {timeout:g} s")
         except (CellExecutionError, DeadKernelError) as error:
             _fail(path, at, notebook, str(error).strip())
+        except RuntimeError as error:  # the kernel ended, or did not answer, before the first cell
+            atexit.unregister(client._cleanup_kernel)  # nbclient would try in vain to end it once more
+            raise NotebookError(
+                f"{path}: no kernel started: {error}. Is there enough memory (a chapter and its workers need 2 GB)?"
+            ) from None
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":

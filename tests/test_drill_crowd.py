@@ -1,11 +1,16 @@
-"""A crowd, the short form: two kernels run the welcome page at once; a limit that is too small is told in words."""
+"""A crowd, the short form: two kernels run a page at once; a limit that is too small is told in words."""
 
 from __future__ import annotations
 
 import os
+import sys
 
+import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
 
+from course import notebook
 from tests.drill import crowd
 
 pytestmark = pytest.mark.slow
@@ -29,3 +34,19 @@ def test_a_failure_without_a_reason_would_be_seen(monkeypatch):
     (row,) = crowd.run(kernels=1, chapter="26", memory=(4.0,))
     assert not row["ok"]
     assert "no reason, status 3" in row["result"]
+
+
+def test_a_kernel_that_does_not_start_is_told(monkeypatch, tmp_path):
+    def of_no_use() -> type:
+        class Broken(AsyncKernelManager):
+            @property
+            def kernel_spec(self) -> KernelSpec:
+                return KernelSpec(argv=[sys.executable, "-c", "raise SystemExit(3)"])
+
+        return Broken
+
+    monkeypatch.setattr(notebook, "_this_python", of_no_use)
+    path = tmp_path / "page.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), path)
+    with pytest.raises(notebook.NotebookError, match=r"no kernel started: Kernel died.*enough memory"):
+        notebook.execute(path)

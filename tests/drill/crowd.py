@@ -109,7 +109,7 @@ def run(
             elif each["status"] is None:
                 wrong.append(f"no end within {PATIENCE:g} s")
             elif why := reason(each["said"]):
-                came[re.split(r"[:(]", why)[0][:60]] += 1
+                came[re.split(r"[:(]", re.sub(r"^.*\.ipynb: ", "", why))[0][:60]] += 1
             else:
                 wrong.append(f"no reason, status {each['status']}: {each['said'][-200:]!r}")
         figures = (
