@@ -132,3 +132,10 @@ def test_all_cases_together_have_one_bound():
 
     came = sandbox.run(large, None, [((), {})] * 3).cases
     assert [each.status for each in came] == ["value", "too_large", "too_large"]
+
+
+def test_thousands_of_names_are_told_in_a_few_lines():
+    result = check("09.8", lambda load: dict.fromkeys(range(5_000), 1.0))
+    assert not result.passed
+    assert "may not be set" in repr(result)
+    assert len(repr(result)) < 2500

@@ -134,7 +134,8 @@ def _judge_settings(args: tuple[Any, ...], settings: Any) -> str | None:
     if not isinstance(settings, dict):
         return "expected a dict of settings"
     if unknown := set(settings) - _ALLOWED:
-        return f"{', '.join(sorted(map(str, unknown)))} may not be set; allowed are {', '.join(sorted(_ALLOWED))}"
+        names = ", ".join(sorted(map(str, unknown))[:5]) + (", …" if len(unknown) > 5 else "")
+        return f"{names} may not be set; allowed are {', '.join(sorted(_ALLOWED))}"
     try:
         _burst(args[0], settings)
     except (TypeError, ValueError) as error:

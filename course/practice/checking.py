@@ -179,10 +179,16 @@ def judge(exercise: Exercise, answer: object, runner: Callable[..., Run] | None 
         _judge_function(exercise, answer, result, runner)
     else:
         _judge_value(exercise, answer, result)
+    result.says = [(word, _bounded(text)) for word, text in result.says]
     result.passed = not any(word in _COMPLAINTS for word, _ in result.says)
     if result.passed:
         result.points = result.max_points
     return result
+
+
+def _bounded(text: str, most: int = 800) -> str:
+    """Return the beginning of what an exercise says of an answer; the answer may hold thousands of names."""
+    return text if len(text) <= most else text[:most] + " …"
 
 
 # A judgement with one of these words in it is not passed.
