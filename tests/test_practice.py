@@ -524,6 +524,8 @@ def test_a_child_of_the_function_ends_with_it():
     raise AssertionError(running)
 
 
+# It may come while psutil reads a file, which is then closed by the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_ends_the_child():
     threading.Timer(0.4, signal.raise_signal, [signal.SIGINT]).start()
     unregister(98)

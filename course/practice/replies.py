@@ -21,6 +21,9 @@ MAX_REPLY = 64_000_000
 MAX_STEPS = 20
 """How often a process may say that it gets on, and so have the whole limit again."""
 
+_LOOK = 0.25
+"""Seconds between two looks at the memory: each goes through all processes of the machine."""
+
 
 class StoppedError(Exception):
     """The process was stopped, or ended; ``why`` is ``timeout``, ``memory``, ``died`` or ``unreadable``."""
@@ -91,7 +94,7 @@ class Replies:
         steps = 0
         while True:
             try:
-                line = self._lines.get(timeout=min(0.1, max(0.0, end - time.monotonic())))
+                line = self._lines.get(timeout=min(_LOOK, max(0.0, end - time.monotonic())))
             except queue.Empty:
                 if time.monotonic() >= end:
                     raise StoppedError("timeout") from None
