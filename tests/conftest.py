@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import tempfile
 
-import psutil
 import pytest
 from hypothesis import settings
+
+from tests.drill.rows import children, end_all, left
 
 # Before anything of the course is imported, here and in the processes that tests start.
 _HOME = tempfile.TemporaryDirectory(prefix="course-tests-", ignore_cleanup_errors=True)
@@ -23,31 +24,15 @@ settings.register_profile("course", derandomize=True, deadline=None, max_example
 settings.load_profile("course")
 
 
-def _children() -> list[psutil.Process]:
-    """Return our processes; Python's own helper that counts shared resources ends with us, and is left out."""
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            command = " ".join(process.cmdline())
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in command:
-            found.append(process)
-    return found
-
-
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind():
     """Fail when a process that the tests started is still there after the last of them."""
-    before = {process.pid for process in _children()}
+    before = children()
     yield
-    left = [process for process in _children() if process.pid not in before]
-    _, alive = psutil.wait_procs(left, timeout=5)
-    names = [" ".join(process.cmdline())[:200] for process in alive if process.is_running()]
-    for process in alive:
-        process.kill()
+    new = left(before)
+    end_all(new)
     _HOME.cleanup()
-    assert not names, f"these processes were left behind: {names}"
+    assert not new, f"these processes were left behind: {list(new.values())}"
 
 
 # What takes longest begins first, so that in the end no core waits for another.

@@ -8,7 +8,8 @@ import types
 import pytest
 
 from tests.drill import Skipped
-from tests.drill.__main__ import drill, main, names, table
+from tests.drill.__main__ import drill, main, names
+from tests.drill.rows import table
 
 
 def test_each_drill_is_found_by_its_name():

@@ -17,40 +17,15 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.drill import Skipped
-
-VERDICT = {True: "ok", False: "BROKEN", None: ""}
+from tests.drill.rows import table
 
 
 def names() -> list[str]:
     """Return the names of the drills."""
     modules = sorted(Path(__file__).parent.glob("*.py"))
     return [module.stem for module in modules if "\ndef run(" in module.read_text(encoding="utf-8")]
-
-
-def figure(value: Any) -> str:
-    """Return a number with four digits, anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "–" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as an aligned table: the columns of all rows, in the order in which they come, ``ok`` last."""
-    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "ok"]
-    cells = [[*(figure(row.get(name, "")) for name in columns), VERDICT[row.get("ok")]] for row in rows]
-    lines = [[*columns, ""], *cells]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    numeric = [all(isinstance(row.get(name, 0), int | float | None) for row in rows) for name in columns] + [False]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in lines
-    )
 
 
 def drill(name: str) -> bool:

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+VERDICT = {True: "ok", False: "BROKEN", None: ""}
+
 
 def row(what: str, count: int, wrong: Sequence[str], figures: str = "") -> dict[str, Any]:
     """Return one row; `wrong` are sentences on what went wrong, of which the first are shown."""
@@ -19,11 +21,27 @@ def row(what: str, count: int, wrong: Sequence[str], figures: str = "") -> dict[
     return {"what": what, "how many": count, "result": result, "figures": figures, "ok": not wrong}
 
 
+def figure(value: Any) -> str:
+    """Return a number with four digits, anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as a table in Markdown."""
-    columns = ("what", "how many", "result", "figures")
-    lines = [columns, ["---"] * len(columns), *([str(each[column]) for column in columns] for each in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """Return the rows as an aligned table: the columns of all rows, in the order in which they come, ``ok`` last."""
+    columns = [name for name in dict.fromkeys(name for row in rows for name in row) if name != "ok"]
+    cells = [[*(figure(row.get(name, "")) for name in columns), VERDICT[row.get("ok")]] for row in rows]
+    lines = [[*columns, ""], *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    numeric = [all(isinstance(row.get(name, 0), int | float | None) for row in rows) for name in columns] + [False]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )
 
 
 def children(process: psutil.Process | None = None) -> dict[int, str]:
