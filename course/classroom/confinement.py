@@ -86,15 +86,19 @@ def confined(
     for place in (*_SYSTEM_FILES, *_python_folders(), str(package), str(data)):
         if os.path.exists(place):
             arguments += ["--ro-bind", place, place]
-    # An installed course has its notebooks inside the package; and compiled modules hold what their sources say.
-    for folder in (package / "_notebooks", package / "practice" / "__pycache__"):
-        if folder.exists():
-            arguments += ["--tmpfs", str(folder)]
+    # An installed course has its notebooks inside the package.
+    if (notebooks := package / "_notebooks").exists():
+        arguments += ["--tmpfs", str(notebooks), "--remount-ro", str(notebooks)]
+    # Compiled modules hold what their sources say, and may be written at any time: the sources alone are shown.
+    practice = package / "practice"
+    arguments += ["--tmpfs", str(practice)]
+    for source in sorted(practice.glob("*.py")):
+        arguments += ["--ro-bind", str(source), str(source)]
     for place, other in (replaced or {}).items():
         arguments += ["--ro-bind", str(other), str(place)]
     for place, other in (own or {}).items():
         arguments += ["--bind", str(other), str(place)]
-    arguments += ["--size", str(DISK), "--tmpfs", "/dev/shm", "--remount-ro", "/"]
+    arguments += ["--size", str(DISK), "--tmpfs", "/dev/shm", "--remount-ro", str(practice), "--remount-ro", "/"]
     for name, value in _environment().items():
         arguments += ["--setenv", name, value]
     return [*arguments, "--chdir", WORK, "--", *command]
@@ -109,7 +113,10 @@ def compiled_code(folder: Path) -> dict[Path, Path]:
     copies = {}
     package = Path(course.__file__).parent
     for k, cache in enumerate(sorted({path.parent for path in package.rglob("__pycache__/*.nbi")})):
-        copies[cache] = Path(shutil.copytree(cache, folder / f"{k}"))
+        copies[cache] = folder / f"{k}"
+        copies[cache].mkdir()
+        for file in cache.glob("*.nb[ic]"):  # and no compiled Python
+            shutil.copy(file, copies[cache])
     return copies
 
 
