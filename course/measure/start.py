@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import asyncio
 import contextlib
 import logging
@@ -194,6 +195,7 @@ def cluster(
     """
     workers, threads = _sizes(workers, threads)
     start_delay = scalar("start_delay", start_delay, low=0, high=START_TIMEOUT)
+    _let_others_import()
     with dask.config.set(config or {}):
         if not local and _configured():
             advice = "start it again, or take away the setting of Dask that names it"
@@ -213,6 +215,18 @@ def _sizes(workers: int | None, threads: int | None) -> tuple[int, int]:
             raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
     threads = int(threads or 1)
     return int(workers or max(1, CPU_COUNT // threads)), threads
+
+
+def _let_others_import() -> None:
+    """Give back Python's import lock, if an interrupt left it taken by this thread.
+
+    Imports take it for moments only. An interrupt in one of them (while a cell with imports runs) leaves it taken for
+    good: this thread imports on, but the next thread that does, as a cluster's do, waits for ever, and so does who
+    waits for the cluster. Nothing that is called from outside of an import can hold it rightly.
+    """
+    with contextlib.suppress(RuntimeError):  # what it raises when this thread does not hold it (any more)
+        while True:
+            _imp.release_lock()
 
 
 def _configured() -> bool:

@@ -154,6 +154,8 @@ class Drilled:
     def note(self, where: str, ran: Ran) -> None:
         """Note what a cell did that should have run through."""
         self.cells += 1
+        if ran.error == "Hangs":
+            raise StuckError(f"{self.name} {where}: {ran.message}")
         if ran.error == "ToleranceError":
             self.out_of_tolerance.append(where)
         elif ran.error:
@@ -172,6 +174,10 @@ class Drilled:
             end_all(new)
 
 
+class StuckError(Exception):
+    """A cell does not end, and no other can be run in that kernel."""
+
+
 def sources(path: Path) -> list[tuple[int, str]]:
     """Return number and source of each code cell."""
     notebook = nbformat.read(path, as_version=4)
@@ -179,9 +185,17 @@ def sources(path: Path) -> list[tuple[int, str]]:
 
 
 def drill(path: Path, seed: int, passes: Sequence[str] = ("twice", "restart", "interrupt")) -> Drilled:
-    """Take a chapter through the passes."""
-    found, cells, dice = Drilled(path.stem), sources(path), random.Random(f"{seed} {path.stem}")
-    seconds: dict[int, float] = {}
+    """Take a chapter through the passes; a cell that does not end is the last."""
+    found = Drilled(path.stem)
+    try:
+        _drill(found, path, random.Random(f"{seed} {path.stem}"), passes)
+    except StuckError as stuck:
+        found.wrong.append(str(stuck))
+    return found
+
+
+def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str]) -> None:
+    cells, seconds = sources(path), dict[int, float]()
     with kernel(path.parent) as running:
         before = children(running.process)
         for which in (1, 2) if "twice" in passes else (1,):
@@ -214,7 +228,6 @@ def drill(path: Path, seed: int, passes: Sequence[str] = ("twice", "restart", "i
                     ran = running.run(source)
                 found.note(f"cell {k}, after the interrupts", ran)
             found.settled("at the end", running, before)
-    return found
 
 
 def _interrupt(found: Drilled, running: Kernel, k: int, source: str, after: float) -> None:

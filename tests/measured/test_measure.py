@@ -188,6 +188,23 @@ def _workers_of(pid: int) -> list[psutil.Process]:
     return [each for each in found if "spawn_main" in " ".join(each.cmdline())]
 
 
+def test_an_import_that_was_cut_does_not_stop_the_next_cluster(tmp_path):
+    """An interrupt between two of its instructions leaves Python's import lock with the thread that imported."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import _imp\n"
+        "from course.measure import cluster\n"
+        "if __name__ == '__main__':\n"
+        "    _imp.acquire_lock()\n"
+        "    _imp.acquire_lock()\n"
+        "    with cluster(1, processes=False, dashboard=False) as client:\n"
+        "        print(client.submit(abs, -1).result())\n",
+        encoding="utf-8",
+    )
+    run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert (run.stdout, run.stderr) == ("1\n", "")
+
+
 def test_processes_that_do_not_start_become_threads(monkeypatch, capsys):
     def refuse(self):
         raise PermissionError("no process for you")
