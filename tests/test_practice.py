@@ -24,6 +24,7 @@ from course.practice.comparing import difference, short
 from course.practice.encoding import MAX_ITEMS, Opaque, TooLargeError, decode, encode
 from course.practice.exercises import UnknownExerciseError, find, normalise, register, unregister
 from course.practice.scoreboard import board
+from tests.drill.rows import ended
 
 HINTS = ("Look at the section on waiting.", "Add both parts.", "Divide by what is left.")
 COMMON = {"kind": "code", "objective": "98.1", "points": 2, "minutes": 5, "hints": HINTS}
@@ -559,7 +560,7 @@ run(loop, None, [((), {{}})], limit=60.0)
     assert len(children) == 2
     kernel.kill()
     kernel.wait()
-    _wait_until(lambda: not any(each.is_running() for each in children))
+    _wait_until(lambda: all(ended(each) for each in children))
     _wait_until(lambda: not list(tmp_path.glob("course-check-*")))
 
 

@@ -31,7 +31,7 @@ from distributed import Client, Future, KilledWorker
 
 from course import measure
 from course.cli import main as course_command
-from tests.drill.rows import children, end_all, left, main, row, say
+from tests.drill.rows import children, end_all, ended, left, main, row, say
 from tests.drill.workload import right_answer, submit
 
 LIMIT = 60.0
@@ -182,19 +182,11 @@ def _program(found: dict[str, Any], kind: str, moment: float, dice: random.Rando
         if "nothing was recorded" not in told:
             found["wrong"] = f"no trace, and no word of it: {told[-200:]!r}"
     until = time.monotonic() + 10.0
-    while (alive := [each for each in started if not _ended(each)]) and time.monotonic() < until:
+    while (alive := [each for each in started if not ended(each)]) and time.monotonic() < until:
         time.sleep(0.05)  # what it started is no longer below this process
     if alive:
         found["wrong"] = f"{len(alive)} processes of the program are left"
         end_all(each.pid for each in alive)
-
-
-def _ended(process: psutil.Process) -> bool:
-    """Say whether a process has ended; nobody may have asked for its status, where the first process does not."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def _unreadable(file: Path) -> str:

@@ -2,9 +2,12 @@
 
 For each Python a new account (``useradd``) clones this project into a folder whose name has spaces and letters that are
 not ASCII, and runs ``make lab``; again without a network; ``make test`` without a network; and ``make lab`` and ``make
-quick`` once more after the checkout has become somebody else's, who lets it only be read. In the environment ``SELECT``
-holds arguments for pytest, so that not all tests are run (``SELECT="-k readme"``), and ``PYTHON`` one interpreter, if
-not both are wanted.
+quick`` once more after the checkout has become somebody else's, who lets it only be read. In the environment
+
+SELECT  holds arguments for pytest, so that not all tests are run (``SELECT="-k readme"``);
+PYTHON  names one interpreter, if not both are wanted;
+DEBIAN  names a release of Debian (``testing``): a machine is made of it (``debootstrap``), with its Python and its
+        browser, on the kernel of this one. Two gigabytes, and a few minutes before the first step.
 
 Nothing of root's own home is seen by the account, but the Python itself where that is in there.
 """
@@ -22,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +35,10 @@ ROOT = Path(__file__).parents[2]
 FOLDER = "Über den Kurs 课程"
 NEEDED = ("useradd", "userdel", "runuser", "unshare", "ip", "git", "make")
 NEWEST = 14  # of the 3.x that all dependencies have wheels for
+ON_DEBIAN = ("python3", "python3-venv", "git", "iproute2")  # beside what `.ci/run` installs
 
-# Hides root's home and keeps in it (if it is there) only the folder of the Python; then becomes the account.
+# Hides root's home and keeps in it (if it is there) only the folder of the Python; then becomes the account. The shell
+# stays: it is the first process, and asks for the status of those whose parent has ended.
 _BECOME = """
 set -e
 [ -z "$OFFLINE" ] || ip link set lo up
@@ -41,8 +47,30 @@ case "$1" in ~/*)
     mkdir -p "$1"; mount --bind "$kept" "$1"; umount "$kept"; rmdir "$kept" ;;
 *)  mount -t tmpfs -o mode=700 tmpfs ~ ;;
 esac
-exec runuser -l "$2" -c "$3"
+runuser -l "$2" -c "$3"
+exit
 """
+
+# The same on another machine, whose root is a folder of this one.
+_BECOME_THERE = """
+set -e
+[ -z "$OFFLINE" ] || ip link set lo up
+cd "$1"; mount -t proc proc proc; mount -t sysfs sysfs sys; mount --rbind /dev dev
+chroot . runuser -l "$2" -c "$3"
+exit
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A Python, and where it is: this machine, or another one whose root is a folder."""
+
+    python: Path
+    root: Path = Path("/")
+
+    def __str__(self) -> str:
+        command = [*(["chroot", str(self.root)] if self.root != Path("/") else []), str(self.python), "-V"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1]
 
 
 def run() -> list[dict[str, Any]]:
@@ -55,32 +83,34 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="drill-fresh-") as folder:
         bundle = Path(folder) / "course.bundle"
         subprocess.run(["git", "-C", ROOT, "bundle", "create", "--quiet", bundle, "HEAD"], check=True)
-        Path(folder).chmod(0o755)
-        for python in pythons():
-            with account() as (user, home):
-                rows += [{"python": version(python)[2:], **row} for row in steps(python, user, home, bundle)]
+        with machines() as found:
+            for machine in found:
+                with account(machine) as user:
+                    rows += [{"python": str(machine), **row} for row in steps(machine, user, bundle)]
     return rows
 
 
-def steps(python: Path, user: str, home: Path, bundle: Path) -> Iterator[dict[str, Any]]:
+def steps(machine: Machine, user: str, bundle: Path) -> Iterator[dict[str, Any]]:
     """Yield a row for each step of one account."""
-    checkout = home / FOLDER
+    python, home = machine.python, Path("/home") / user
+    there = machine.root / home.relative_to("/")
+    checkout = there / FOLDER
     select = os.environ.get("SELECT", "")
     start = f"{python} tests/drill/first_start.py PYTHON={python}"
     again = f"{python} tests/drill/first_start.py"
 
     def step(what: str, command: str, network: bool = True, fails: bool = False) -> dict[str, Any]:
-        print(f"fresh: {version(python)}: {what} …", file=sys.stderr, flush=True)
+        print(f"fresh: Python {machine}: {what} …", file=sys.stderr, flush=True)
         begun = time.monotonic()
-        done = as_account(user, f"cd {shlex.quote(str(checkout))} && {command}", python, network)
+        done = as_account(user, f"cd {shlex.quote(FOLDER)} && {command}", machine, network)
         row = {"step": what, "seconds": time.monotonic() - begun, "seen": seen(done.stdout + done.stderr)}
         row["ok"] = (done.returncode != 0) if fails else (done.returncode == 0)
         if not row["ok"]:
             print(done.stdout[-5000:], done.stderr[-5000:], file=sys.stderr)
         return row
 
-    cloned = as_account(user, f"git clone --quiet {bundle} {shlex.quote(FOLDER)}", python)
-    cloned.check_returncode()
+    shutil.copy(bundle, there)
+    as_account(user, f"git clone --quiet {bundle.name} {shlex.quote(FOLDER)}", machine).check_returncode()
     yield step("make lab", start)
     yield step("make lab again, no network", again, network=False)
     yield step("make test, no network", f"make test ARGS={shlex.quote(select)}", network=False)
@@ -124,29 +154,62 @@ def pythons() -> list[Path]:
     return [found[minor] for minor in sorted({min(found), max(found)})]
 
 
-def version(python: Path) -> str:
-    """Return the version of an interpreter, as ``v 3.11.7``."""
-    return "v " + subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.split()[1]
+@contextlib.contextmanager
+def machines() -> Iterator[list[Machine]]:
+    """Give the machines that are wanted."""
+    if release := os.environ.get("DEBIAN"):
+        with debian(release) as root:
+            yield [Machine(Path("/usr/bin/python3"), root)]
+    else:
+        yield [Machine(python) for python in pythons()]
 
 
 @contextlib.contextmanager
-def account() -> Iterator[tuple[str, Path]]:
-    """Give a new account and its home, and remove both."""
-    user = f"drill-{os.getpid()}"
-    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", user], check=True)
+def debian(release: str) -> Iterator[Path]:
+    """Make the root of a machine with a release of Debian and what `.ci/run` installs; remove it."""
+    if shutil.which("debootstrap") is None:
+        raise Skipped("not found: debootstrap")
+    asked = re.search(r"--no-install-recommends((?: \\\n| +[a-z0-9-]+)+)", (ROOT / ".ci" / "run").read_text())
+    assert asked, ".ci/run no longer says what it installs"
+    packages = [*ON_DEBIAN, *asked[1].replace("\\", " ").split()]
+    with tempfile.TemporaryDirectory(prefix="drill-debian-") as folder:
+        print(f"fresh: Debian {release} …", file=sys.stderr, flush=True)
+        # In namespaces of their own: no mount is left when they are removed.
+        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        make = ["debootstrap", "--variant=minbase", "--include=ca-certificates", release, folder]
+        subprocess.run([*alone, *make], check=True, stdout=subprocess.DEVNULL)
+        Path(folder).chmod(0o755)
+        for name in ("resolv.conf", "hosts", "ssl/certs/ca-certificates.crt"):  # the same network
+            shutil.copy(Path("/etc") / name, Path(folder) / "etc" / name)
+        install = "mount -t proc proc proc; mount --rbind /dev dev; exec chroot . apt-get install --yes --quiet=2 "
+        subprocess.run(
+            [*alone, "sh", "-c", install + "--no-install-recommends " + shlex.join(packages)],
+            check=True, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def account(machine: Machine) -> Iterator[str]:
+    """Give a new account with a home below ``/home``, and remove both."""
+    user, on = f"drill-{os.getpid()}", ["--root", str(machine.root)]
+    home = ["--create-home", "--home-dir", f"/home/{user}", "--shell", "/bin/sh"]
+    subprocess.run(["useradd", *on, *home, user], check=True)
     try:
-        yield user, Path(f"~{user}").expanduser()
+        yield user
     finally:
         subprocess.run(
-            ["userdel", "--force", "--remove", user], check=True, capture_output=True
+            ["userdel", *on, "--force", "--remove", user], check=True, capture_output=True
         )  # though its processes still end
 
 
-def as_account(user: str, command: str, python: Path, network: bool = True) -> subprocess.CompletedProcess[str]:
+def as_account(user: str, command: str, machine: Machine, network: bool = True) -> subprocess.CompletedProcess[str]:
     """Log in and run a command; what it leaves running ends with it."""
     spaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *([] if network else ["--net"])]
-    prefix = str(python.parents[1])
+    there = machine.root != Path("/")
+    become, place = (_BECOME_THERE, machine.root) if there else (_BECOME, machine.python.parents[1])
     return subprocess.run(
-        ["unshare", *spaces, "sh", "-c", _BECOME, "sh", prefix, user, command],
+        ["unshare", *spaces, "sh", "-c", become, "sh", str(place), user, command],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "OFFLINE": "" if network else "1"},
     )  # fmt: skip

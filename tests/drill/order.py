@@ -48,9 +48,6 @@ PATIENCE = 15.0
 
 CELL_LIMIT = 240.0
 _IMPORTS = re.compile(r"^\s*(import|from) ", re.MULTILINE)
-_HALF_IMPORTED = ("NameError", "ImportError", "ModuleNotFoundError", "AttributeError")
-"""What an import may raise for ever after one that was interrupted: that is Python's, and a restart helps."""
-
 _STAYS = re.compile(r"enter_context\([\w.]*(cluster|standalone)\(")
 
 
@@ -218,7 +215,9 @@ def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str
                 if long := seconds[k] > LONG:
                     _interrupt(found, running, k, source, dice.uniform(0.05, 0.95) * seconds[k])
                 ran = running.run(source)
-                if long and ran.error in _HALF_IMPORTED and _IMPORTS.search(source):
+                # An import that was interrupted may leave a library half loaded, which then raises anything, for ever:
+                # that is Python's, and a restart helps.
+                if long and ran.error not in ("", "ToleranceError") and _IMPORTS.search(source):
                     found.half_imported += 1
                     running.restart()
                     before = children(running.process)

@@ -73,6 +73,14 @@ def left(before: Iterable[int], process: psutil.Process | None = None, patience:
         time.sleep(0.05)
 
 
+def ended(process: psutil.Process) -> bool:
+    """Say whether a process has ended, even where nobody has asked for its status."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def end_all(pids: Iterable[int]) -> None:
     """Kill what was left behind, so that the next run does not suffer from it."""
     for pid in pids:
