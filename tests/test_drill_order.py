@@ -51,6 +51,14 @@ def test_a_process_that_stays_would_be_seen(tmp_path):
     assert any("processes left" in each for each in found.wrong)
 
 
+def test_a_library_that_a_cut_import_leaves_half_loaded_is_not_the_pages_fault(tmp_path):
+    half = "import builtins, time\nassert not hasattr(builtins, 'half')\nbuiltins.half = 1\ntime.sleep(2)"
+    (tmp_path / "half.py").write_text(half, encoding="utf-8")
+    load = f"def load():\n    import sys\n    sys.path.insert(0, {str(tmp_path)!r})\n    import half"
+    found = order.drill(notebook(tmp_path, [load, "load()"]), 1, passes=("restart", "interrupt"))
+    assert (found.wrong, found.caught, found.half_imported) == ([], 1, 1)
+
+
 @pytest.mark.parametrize(
     "stubborn", ["while True:\n    try:\n        time.sleep(0.1)\n    except KeyboardInterrupt:\n        pass"]
 )

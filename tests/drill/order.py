@@ -47,7 +47,14 @@ PATIENCE = 15.0
 """Seconds within which an interrupted cell must end: what it started is closed meanwhile."""
 
 CELL_LIMIT = 240.0
-_IMPORTS = re.compile(r"^\s*(import|from) ", re.MULTILINE)
+
+_NO_IMPORT_WAS_CUT = """assert not any(
+    frame.f_code.co_filename.startswith("<frozen importlib")
+    or frame.f_code.co_name == "<module>" and "ipykernel" not in frame.f_code.co_filename
+    for frame, _ in __import__("traceback").walk_tb(__import__("sys").last_traceback))"""
+"""A cell that says what the last error came in the midst of. An import that is cut may leave a library half loaded,
+which then raises anything, for ever: that is Python's, and a restart helps."""
+
 _STAYS = re.compile(r"enter_context\([\w.]*(cluster|standalone)\(")
 
 
@@ -210,15 +217,14 @@ def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str
                 for k, source in cells:
                     found.note(f"cell {k}, after the restart", running.run(source))
         if "interrupt" in passes:
-            before = children(running.process)
+            before, doubtful = children(running.process), False
             for k, source in cells:
-                if long := seconds[k] > LONG:
-                    _interrupt(found, running, k, source, dice.uniform(0.05, 0.95) * seconds[k])
+                if seconds[k] > LONG:
+                    doubtful |= _interrupt(found, running, k, source, dice.uniform(0.05, 0.95) * seconds[k])
                 ran = running.run(source)
-                # An import that was interrupted may leave a library half loaded, which then raises anything, for ever:
-                # that is Python's, and a restart helps.
-                if long and ran.error not in ("", "ToleranceError") and _IMPORTS.search(source):
+                if doubtful and ran.error not in ("", "ToleranceError", "Hangs"):
                     found.half_imported += 1
+                    doubtful = False
                     running.restart()
                     before = children(running.process)
                     for earlier, text in cells:
@@ -229,8 +235,8 @@ def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str
             found.settled("at the end", running, before)
 
 
-def _interrupt(found: Drilled, running: Kernel, k: int, source: str, after: float) -> None:
-    """Interrupt a cell; it may have ended before, but afterwards all is as it was."""
+def _interrupt(found: Drilled, running: Kernel, k: int, source: str, after: float) -> bool:
+    """Interrupt a cell; it may have ended before, but afterwards all is as it was. Return whether an import was cut."""
     before = children(running.process)
     ran = running.run(source, interrupt_after=after)
     where = f"cell {k}, interrupted after {after:.1f} s"
@@ -242,7 +248,9 @@ def _interrupt(found: Drilled, running: Kernel, k: int, source: str, after: floa
         running.manager.interrupt_kernel()
     if _STAYS.search(source):
         before = {**before, **children(running.process)}
+    cut = bool(ran.error) and bool(running.run(_NO_IMPORT_WAS_CUT).error)
     found.settled(where, running, before)
+    return cut
 
 
 def run(names: tuple = (), seed: int = 0, passes: tuple = ("twice", "restart", "interrupt")) -> list[dict[str, Any]]:
