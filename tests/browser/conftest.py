@@ -1,4 +1,4 @@
-"""Fixtures: one JupyterLab and one Chromium for the tests of a file, a window for each.
+"""Fixtures: one JupyterLab and one window of Chromium for the tests of a file, a notebook for each.
 
 They end with the file: while Playwright runs, its event loop does, and tests that start one of their own would fail.
 """
@@ -29,10 +29,18 @@ def lab(browser):
         yield lab
 
 
+@pytest.fixture(scope="module")
+def window(lab, browser):
+    from .lab import open_window
+
+    with open_window(lab, browser) as window:
+        yield window
+
+
 @pytest.fixture
-def open_notebook(lab, browser):
+def open_notebook(lab, window):
     """``open_notebook(path or notebook) -> Notebook``, closed with the test."""
     from .lab import opened
 
     with ExitStack() as stack:
-        yield lambda notebook, **options: stack.enter_context(opened(lab, browser, notebook, **options))
+        yield lambda notebook: stack.enter_context(opened(lab, window, notebook))

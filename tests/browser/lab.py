@@ -248,8 +248,20 @@ def running_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(lab: Lab, browser: Browser, notebook: Path | Any, width: int = 1400) -> Iterator[Notebook]:
-    """Open a copy of a notebook (a path, or a notebook in memory) in a window of its own.
+def open_window(lab: Lab, browser: Browser) -> Iterator[Page]:
+    """Open JupyterLab in a window."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    try:
+        page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}?token={lab.token}")
+        page.wait_for_function("() => window.jupyterapp && jupyterapp.shell.currentWidget", timeout=60_000)
+        yield page
+    finally:
+        page.close()
+
+
+@contextmanager
+def opened(lab: Lab, window: Page, notebook: Path | Any) -> Iterator[Notebook]:
+    """Open a copy of a notebook (a path, or a notebook in memory) in a window, and close it.
 
     The copy carries no signature, so JupyterLab does not trust its stored outputs: it is what a reader has who has
     just been given the file.
@@ -259,21 +271,25 @@ def opened(lab: Lab, browser: Browser, notebook: Path | Any, width: int = 1400) 
         shutil.copyfile(notebook, lab.root / name)
     else:
         nbformat.write(notebook, lab.root / name)
-    # One context for all windows: a new one would fetch and compile all of JupyterLab anew.
-    context = browser.contexts[0] if browser.contexts else browser.new_context()
-    page = context.new_page()
     try:
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.goto(f"{lab.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{name}?token={lab.token}")
-        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60_000)
-        page.wait_for_function(
-            """() => { const at = jupyterapp.shell.currentWidget;
-                       return at && at.sessionContext && at.sessionContext.session
-                              && at.sessionContext.session.kernel
-                              && at.sessionContext.session.kernel.status === 'idle' }""",
+        window.evaluate("path => { jupyterapp.commands.execute('docmanager:open', {path}) }", name)
+        window.wait_for_function(
+            """name => { const at = jupyterapp.shell.currentWidget;
+                         return at && at.context && at.context.path === name
+                                && at.sessionContext && at.sessionContext.session
+                                && at.sessionContext.session.kernel
+                                && at.sessionContext.session.kernel.status === 'idle' }""",
+            arg=name,
             timeout=60_000,
         )
-        yield Notebook(page)
+        window.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell")
+        yield Notebook(window)
     finally:
-        page.close()
+        # Without the question whether to save it.
+        window.evaluate(
+            """name => [...jupyterapp.shell.widgets('main')]
+                         .filter(widget => widget.context && widget.context.path === name)
+                         .forEach(widget => widget.dispose())""",
+            name,
+        )
         lab.end_kernel(name)

@@ -9,8 +9,8 @@ import nbclient
 import nbformat
 import pytest
 
-from .lab import ROOT, pixels
-from .lab import opened as opened_window
+from .lab import ROOT, open_window, pixels
+from .lab import opened as opened_notebook
 from .toy import compute, finding, notebook, toy
 
 pytestmark = pytest.mark.browser
@@ -108,8 +108,8 @@ def change(opened, explorer, handle):
 
 @pytest.fixture(scope="module")
 def opened_toy(lab, browser):
-    """A window with the toy, run once for the tests that leave it as they found it."""
-    with opened_window(lab, browser, notebook()) as opened:
+    """The toy in a window of its own, run once for the tests that leave it as they found it."""
+    with open_window(lab, browser) as window, opened_notebook(lab, window, notebook()) as opened:
         opened.run_all()
         opened.explorers.first.locator("img").wait_for()
         yield opened
