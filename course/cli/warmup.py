@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -36,10 +35,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def fingerprint() -> str:
-    """Return what the compiled simulators depend on: their sources, their place, numba, Python, the machine."""
+    """Return what the compiled simulators depend on: their sources, their place, numba, Python, the processor.
+
+    Not the machine's name: each container of an image has another one, and all use what the image has compiled.
+    """
+    from llvmlite import binding
+
+    processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
     package = Path(course.__file__).parent
     digest = hashlib.sha256()
-    for part in (str(package), version("numba"), version("numpy"), sys.version, platform.machine(), platform.node()):
+    for part in (str(package), version("numba"), version("numpy"), sys.version, processor):
         digest.update(part.encode() + b"\0")
     for source in sorted(package.rglob("*.py")):
         content = source.read_bytes()

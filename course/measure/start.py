@@ -23,7 +23,7 @@ import locket
 from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
 from distributed import CancelledError, Client, LocalCluster, Nanny, Status, Worker
-from distributed.system import MEMORY_LIMIT
+from distributed.system import MEMORY_LIMIT as MEMORY_LIMIT
 
 from course.domain import scalar
 from course.measure import plugins
@@ -301,7 +301,7 @@ def _local(
             "scheduler_kwargs": {"dashboard": dashboard},
             **options,
         }
-        _keep_back_timers()
+        _keep_back_what_nobody_waits_for()
         _keep_back_shuffles()
         running = None
         if processes:
@@ -421,17 +421,22 @@ def _unchanged_environment() -> Iterator[None]:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Tell whether a record of asyncio is anything else than the timer of a connection that was closed meanwhile."""
+    """Tell whether a record of asyncio is of anything else than of what nobody waits for any more."""
     error = record.exc_info[1] if record.exc_info else None
+    text = record.getMessage()
     timer = isinstance(error, TimeoutError) and str(error) == "Timeout"
-    return not (timer and record.getMessage().startswith("Future exception was never retrieved"))
+    return not (
+        (timer and text.startswith("Future exception was never retrieved"))
+        or (isinstance(error, CancelledError) and text.startswith("Task exception was never retrieved"))
+    )
 
 
-def _keep_back_timers() -> None:
-    """Keep back what asyncio logs, much later, about the timers of connections that ended with their cluster.
+def _keep_back_what_nobody_waits_for() -> None:
+    """Keep back what asyncio logs, much later, about what a cluster's end has left without anybody to hear of it.
 
     Dask sends messages in batches and waits for the next one with a timer. When the cluster is closed during that wait
-    (one time in some hundreds), the timer runs out with nobody to hear of it.
+    (one time in some hundreds), the timer runs out. And who was interrupted while it waited for a result no longer
+    does: the result is cancelled with the cluster.
     """
     log = logging.getLogger("asyncio")
     if _is_news not in log.filters:

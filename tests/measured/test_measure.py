@@ -21,7 +21,7 @@ import dask
 import numpy as np
 import psutil
 import pytest
-from distributed import wait
+from distributed import CancelledError, wait
 
 import course.measure.comparison as comparison
 import course.measure.start as start
@@ -772,11 +772,13 @@ def test_compare_refuses():
         Comparison.of([1.0, 0.0, 1.0], [1.0] * 3)
 
 
-def test_only_the_timers_of_closed_connections_are_kept_back(caplog):
+def test_only_what_nobody_waits_for_any_more_is_kept_back(caplog):
     with cluster(1, processes=False, dashboard=False, local=True):
         pass
     log = logging.getLogger("asyncio")
     for error in (TimeoutError("Timeout"), TimeoutError("no answer"), ValueError("Timeout")):
         log.error("Future exception was never retrieved\nfuture: …", exc_info=error)
+    for error in (CancelledError("lost"), ValueError("Cancelled")):
+        log.error("Task exception was never retrieved\nfuture: …", exc_info=error)
     logged = [str(record.exc_info[1]) for record in caplog.records if record.name == "asyncio" and record.exc_info]
-    assert logged == ["no answer", "Timeout"]
+    assert logged == ["no answer", "Timeout", "Cancelled"]
