@@ -45,14 +45,30 @@ def test_the_text_is_the_same_whatever_was_measured():
         assert part in shown
 
 
+def test_what_is_run_again_counts_and_is_told():
+    ledger = tuned()
+    ledger.measure("fewer bytes", [0.4, 0.5, 0.45])
+    assert (ledger.entries[0].measured, ledger.entries[0].interval) == (0.45, (0.4, 0.5))
+    ledger.predict("threads", 1.2, by="having seen it")
+    assert [entry.change for entry in ledger.entries] == ["fewer bytes", "threads", "batches"]
+    with pytest.raises(ToleranceError, match="never measured: threads"):
+        ledger.check(at_least=1.0)
+    ledger.predict("threads", 1.3, by="having seen it")
+    ledger.measure("threads", [1.3])
+    assert [line.split("  ")[-1].strip() for line in repr(ledger).splitlines()[2:]] == [
+        "kept (measured again)", "kept (predicted again)", "kept",
+    ]  # fmt: skip
+    before = Ledger()  # a prediction may be thought over until it is measured
+    for ratio in (0.5, 0.6):
+        before.predict("one", ratio, by="bytes")
+    before.measure("one", [0.7])
+    assert (before.entries[0].predicted, before.entries[0].again) == (0.6, "")
+
+
 def test_nothing_is_predicted_after_the_fact():
     ledger = tuned()
-    with pytest.raises(ValueError, match="predicted already"):
-        ledger.predict("batches", 0.4, by="having seen it")
     with pytest.raises(ValueError, match=r"was not predicted: predict first.*'fewer bytes'"):
         ledger.measure("something else", [1.0])
-    with pytest.raises(ValueError, match="measured already"):
-        ledger.measure("batches", [0.3])
     with pytest.raises(ValueError, match="say what"):
         ledger.predict("more", 0.4)
     ledger.predict("more", 0.4, by="hope")

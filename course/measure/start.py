@@ -23,6 +23,7 @@ import locket
 from dask.system import CPU_COUNT
 from dask.utils import parse_timedelta
 from distributed import CancelledError, Client, LocalCluster, Nanny, Status, Worker
+from distributed.client import AllExit
 from distributed.system import MEMORY_LIMIT as MEMORY_LIMIT
 
 from course.domain import scalar
@@ -427,7 +428,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     timer = isinstance(error, TimeoutError) and str(error) == "Timeout"
     return not (
         (timer and text.startswith("Future exception was never retrieved"))
-        or (isinstance(error, CancelledError) and text.startswith("Task exception was never retrieved"))
+        or (isinstance(error, CancelledError | AllExit) and text.startswith("Task exception was never retrieved"))
     )
 
 

@@ -30,6 +30,8 @@ class Entry:
         Its interval, or the range of its repetitions.
     why_not : str
         Why the change was taken back; empty if it was kept.
+    again : str
+        What was done more than once (a cell that is run again does), to be seen beside the verdict; else empty.
     """
 
     change: str
@@ -38,6 +40,7 @@ class Entry:
     measured: float | None = None
     interval: tuple[float, float] | None = None
     why_not: str = ""
+    again: str = ""
 
     @property
     def kept(self) -> bool:
@@ -87,6 +90,9 @@ class Ledger:
     def predict(self, change: str, ratio: Any, *, by: str = "") -> None:
         """Enter a prediction: time after ÷ time before.
 
+        Entered again, it stands in the place of the first, and must be measured again; if the first was measured, the
+        verdict says that this one was made with that knowledge.
+
         Parameters
         ----------
         change : str
@@ -99,20 +105,24 @@ class Ledger:
         Raises
         ------
         ValueError
-            A ratio that is not positive; a change that was predicted already; no word on where it comes from.
+            A ratio that is not positive; no word on where it comes from.
         """
-        if any(entry.change == change for entry in self.entries):
-            raise ValueError(f"{change!r} was predicted already; a prediction is not changed after the fact")
         if hasattr(ratio, "ratio"):
             by = by or f"whatif: {ratio.changes}"
             ratio = ratio.ratio
         number = _positive("ratio", ratio)
         if not by:
             raise ValueError(f"say what {change!r} is predicted from: by='…'")
-        self.entries.append(Entry(change, number, by))
+        new = Entry(change, number, by)
+        for k, entry in enumerate(self.entries):
+            if entry.change == change:
+                new.again = "predicted again" if entry.measured is not None else entry.again
+                self.entries[k] = new
+                return
+        self.entries.append(new)
 
     def measure(self, change: str, measured: Any) -> None:
-        """Enter what was measured.
+        """Enter what was measured; of several measurements the last counts, and the verdict says so.
 
         Parameters
         ----------
@@ -125,11 +135,11 @@ class Ledger:
         Raises
         ------
         ValueError
-            A change that was not predicted before, or that was measured already; ratios that are not positive.
+            A change that was not predicted before; ratios that are not positive.
         """
         entry = self._entry(change)
         if entry.measured is not None:
-            raise ValueError(f"{change!r} was measured already; enter what you measure again under a name of its own")
+            entry.again = entry.again or "measured again"
         if hasattr(measured, "ratio") and hasattr(measured, "interval"):
             entry.measured, entry.interval = _positive("measured", measured.ratio), tuple(measured.interval)
             return
@@ -215,7 +225,8 @@ class Ledger:
 def _verdict(entry: Entry) -> str:
     if entry.measured is None:
         return "not measured yet"
-    return "kept" if entry.kept else f"taken back: {entry.why_not}"
+    verdict = "kept" if entry.kept else f"taken back: {entry.why_not}"
+    return f"{verdict} ({entry.again})" if entry.again else verdict
 
 
 def _positive(name: str, value: Any) -> float:

@@ -22,6 +22,7 @@ import numpy as np
 import psutil
 import pytest
 from distributed import CancelledError, wait
+from distributed.client import AllExit
 
 import course.measure.comparison as comparison
 import course.measure.start as start
@@ -778,7 +779,7 @@ def test_only_what_nobody_waits_for_any_more_is_kept_back(caplog):
     log = logging.getLogger("asyncio")
     for error in (TimeoutError("Timeout"), TimeoutError("no answer"), ValueError("Timeout")):
         log.error("Future exception was never retrieved\nfuture: …", exc_info=error)
-    for error in (CancelledError("lost"), ValueError("Cancelled")):
+    for error in (CancelledError("lost"), AllExit(), ValueError("Cancelled")):
         log.error("Task exception was never retrieved\nfuture: …", exc_info=error)
     logged = [str(record.exc_info[1]) for record in caplog.records if record.name == "asyncio" and record.exc_info]
     assert logged == ["no answer", "Timeout", "Cancelled"]
