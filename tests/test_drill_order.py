@@ -29,13 +29,19 @@ def notebook(folder, cells):
 def test_a_good_page_goes_through(tmp_path):
     found = order.drill(notebook(tmp_path, GOOD), seed=1)
     assert found.wrong == []
-    assert found.cells == 3 + 3 + 1 + 3
+    assert found.cells == 3 + 6 + 1 + 3
     assert found.interrupts >= 1
 
 
 def test_a_page_that_works_once_would_be_seen(tmp_path):
     found = order.drill(notebook(tmp_path, ["assert 'once' not in globals()", "once = 1"]), 1, passes=("twice",))
     assert ["cell 0, time 2: AssertionError" in each for each in found.wrong] == [True]
+
+
+def test_a_cell_that_cannot_be_run_again_would_be_seen(tmp_path):
+    cells = ["once = 1", "assert once == 1\nonce += 1"]
+    found = order.drill(notebook(tmp_path, cells), 1, passes=("again",))
+    assert ["cell 1, again: AssertionError" in each for each in found.wrong] == [True]
 
 
 def test_a_page_that_its_own_restart_breaks_would_be_seen(tmp_path):

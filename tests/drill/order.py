@@ -2,7 +2,8 @@
 
 A chapter goes through three passes, each in a kernel of the kind that JupyterLab starts:
 
-twice      all cells, and all cells again in the same kernel
+twice      all cells, and in the same kernel all cells again, each of them twice
+again      of these the second time only
 restart    the first half, a restart, then all cells
 interrupt  each cell that took longer than `LONG` is interrupted at a random moment, must end soon, and is then run
 
@@ -202,11 +203,13 @@ def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str
     cells, seconds = sources(path), dict[int, float]()
     with kernel(path.parent) as running:
         before = children(running.process)
-        for which in (1, 2) if "twice" in passes else (1,):
+        for which in (1, 2) if "twice" in passes else (2,) if "again" in passes else (1,):
             for k, source in cells:
                 ran = running.run(source)
                 seconds.setdefault(k, ran.seconds)
                 found.note(f"cell {k}, time {which}", ran)
+                if which == 2:
+                    found.note(f"cell {k}, again", running.run(source))
             found.settled(f"after time {which}", running, before)
         if "restart" in passes:
             for k, source in cells[: len(cells) // 2]:
