@@ -23,7 +23,7 @@ from course.measure.start import (
     START_TIMEOUT,
     _InterruptibleStart,
     _keep_back_shuffles,
-    _keep_back_timers,
+    _keep_back_what_nobody_waits_for,
     _kept_back,
     _local_config,
     _PromptNanny,
@@ -172,7 +172,7 @@ def shared(
         settings = _local_config(folder)
         settings["distributed.nanny.pre-spawn-environ"] |= WORKER_LOG
         stack.enter_context(dask.config.set(settings))
-        _keep_back_timers()
+        _keep_back_what_nobody_waits_for()
         _keep_back_shuffles()
         scheduler = {
             "host": f"[{host}]" if ":" in host else host,  # Dask wants IPv6 so
