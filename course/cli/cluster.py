@@ -168,6 +168,7 @@ def serve(arguments: argparse.Namespace) -> int:
             _write_for_owner(file, f"{line}\n")
             print(_announcement(running, address, line, file, certificates), flush=True)
             while running.runs:
+                running.replace_closed()
                 time.sleep(LOOK)
             idle = running.was_idle
     except KeyboardInterrupt:

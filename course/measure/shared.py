@@ -90,6 +90,23 @@ class SharedCluster(_InterruptibleStart, SpecCluster):
         limit, since = self.scheduler.idle_timeout, self.scheduler.idle_since
         return bool(limit and since and time.time() > since + limit)
 
+    def replace_closed(self) -> None:
+        """Start a worker in the place of each that has closed.
+
+        A worker closes for good when its connection to the scheduler breaks, which may happen as early as in the moment
+        in which it starts. Dask starts anew only what ends without being told to.
+        """
+        self.sync(self._replace_closed)
+
+    async def _replace_closed(self) -> None:
+        if self.scheduler.status is not Status.running:
+            return  # they close with it
+        for name, nanny in list(self.workers.items()):
+            if nanny.status in (Status.closed, Status.failed):
+                del self.workers[name]
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):  # Dask logs it; the next call tries again
+            await self._correct_state()
+
 
 @contextlib.contextmanager
 def shared(
@@ -133,7 +150,8 @@ def shared(
     Yields
     ------
     SharedCluster
-        With ``.scheduler_address``, ``.dashboard_link`` and ``.runs``.
+        With ``.scheduler_address``, ``.dashboard_link``, ``.runs``, and ``.replace_closed()``, which who keeps it
+        running calls now and then.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client, Scheduler
+from distributed import Client, Scheduler, Status
 from distributed.security import Security
 
 from course.classroom.certificates import Certificates
@@ -430,3 +430,20 @@ def test_the_order_of_one_client_stays(tmp_path):
             later = [client.submit(time.time, pure=False, priority=p, key=f"p{p}") for p in (0, 1, -1, 2)]
             at = dict(zip((0, 1, -1, 2), client.gather(later), strict=True))
     assert sorted(at, key=at.get) == [2, 1, 0, -1]
+
+
+def test_a_worker_that_lost_its_connection_is_replaced(tmp_path):
+    made = Certificates.make(tmp_path / "certificates")
+    with shared(made.authority, made.server, workers=2, threads=1, dashboard=None) as running:
+        before = set(running.scheduler.workers)
+        lost, nannies = min(before), list(running.workers.values())
+        running.sync(running.scheduler.stream_comms[lost].comm.close)
+        until = time.monotonic() + 20
+        while sum(nanny.status is Status.closed for nanny in nannies) != 1:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        running.replace_closed()
+        after = set(running.scheduler.workers)
+        assert (len(after), len(after & before), lost in after) == (2, 1, False)
+        running.replace_closed()
+        assert set(running.scheduler.workers) == after
