@@ -75,6 +75,23 @@ def test_a_command_needs_no_network(command: list[str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("processes", [True, False])
+def test_a_cluster_needs_no_network_and_does_not_miss_it(processes: bool, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from course import measure\n"
+        "if __name__ == '__main__':\n"
+        f"    with measure.cluster(1, processes={processes}) as client:\n"
+        "        print(client.submit(abs, -1).result())\n",
+        encoding="utf-8",
+    )
+    line = cut_off([sys.executable, str(script)])
+    done = subprocess.run(
+        line, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 def _measure() -> None:
     """Print the seconds of transfers between workers on two hosts, by their bytes. Runs inside."""
     from distributed import wait

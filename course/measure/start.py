@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -304,6 +305,8 @@ def _local(
         }
         _keep_back_what_nobody_waits_for()
         _keep_back_shuffles()
+        # Dask asks which address reaches the internet, to name workers in threads by it, and warns if there is none.
+        warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
         running = None
         if processes:
             try:

@@ -2,7 +2,8 @@
 
 A chapter goes through three passes, each in a kernel of the kind that JupyterLab starts:
 
-twice      all cells, and in the same kernel all cells again, each of them twice
+twice      all cells, and in the same kernel all cells again, each of them twice (but those that close what an earlier
+           one has opened)
 again      of these the second time only
 restart    the first half, a restart, then all cells
 interrupt  each cell that took longer than `LONG` is interrupted at a random moment, must end soon, and is then run
@@ -56,6 +57,7 @@ _NO_IMPORT_WAS_CUT = """assert not any(
 """A cell that says what the last error came in the midst of. An import that is cut may leave a library half loaded,
 which then raises anything, for ever: that is Python's, and a restart helps."""
 
+_CLOSES = re.compile(r"^\w+\.(close|cleanup)\(\)", re.MULTILINE)
 _STAYS = re.compile(r"enter_context\([\w.]*(cluster|standalone)\(")
 
 
@@ -208,7 +210,7 @@ def _drill(found: Drilled, path: Path, dice: random.Random, passes: Sequence[str
                 ran = running.run(source)
                 seconds.setdefault(k, ran.seconds)
                 found.note(f"cell {k}, time {which}", ran)
-                if which == 2:
+                if which == 2 and not _CLOSES.search(source):
                     found.note(f"cell {k}, again", running.run(source))
             found.settled(f"after time {which}", running, before)
         if "restart" in passes:
