@@ -293,11 +293,11 @@ def test_status_and_output_are_the_commands(folder, capfd):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_status_of_a_command_that_a_signal_ended():
+def test_status_of_a_command_that_a_signal_ended(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "course", "record", "--", sys.executable, "-c", "import os; os.kill(os.getpid(), 15)"],
-        capture_output=True,
-    )
+        capture_output=True, cwd=tmp_path,
+    )  # fmt: skip
     assert done.returncode == 128 + signal.SIGTERM
 
 
