@@ -55,8 +55,10 @@ exit
 _BECOME_THERE = """
 set -e
 [ -z "$OFFLINE" ] || ip link set lo up
-cd "$1"; mount -t proc proc proc; mount -t sysfs sysfs sys; mount --rbind /dev dev
-chroot . runuser -l "$2" -c "$3"
+mount --bind "$1" "$1"; cd "$1"
+mount -t proc proc proc; mount -t sysfs sysfs sys; mount --rbind /dev dev
+pivot_root . .; umount -l .  # and no chroot, in which nobody may make namespaces
+runuser -l "$2" -c "$3"
 exit
 """
 
