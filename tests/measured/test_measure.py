@@ -173,7 +173,7 @@ def test_an_interrupt_of_the_whole_group_is_quiet(moment, tmp_path):
         until = time.monotonic() + 30
         while len(workers := _workers_of(process.pid)) < 2 and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep({"begins": 0.0, "starts": 0.5, "runs": 0.0}[moment])
+        time.sleep({"begins": 0.0, "starts": 0.5, "runs": 0.3}[moment])
         os.killpg(process.pid, signal.SIGINT)
         said, told = process.communicate(timeout=60)
     finally:
