@@ -1,10 +1,10 @@
 """Cells in an order that nobody planned: everything twice, a restart in the middle, an interrupt in each long cell.
 
-A chapter goes through three passes, each in a kernel of the kind that JupyterLab starts:
+A chapter goes through three passes, or those that are named, in a kernel of the kind that JupyterLab starts:
 
 twice      all cells, and in the same kernel all cells again, each of them twice (but those that close what an earlier
            one has opened)
-again      of these the second time only
+again      of these the second time only (not one of the three)
 restart    the first half, a restart, then all cells
 interrupt  each cell that took longer than `LONG` is interrupted at a random moment, must end soon, and is then run
 
